@@ -9,7 +9,9 @@ from __future__ import annotations
 import socket
 
 
-def four_letter_word(port: int, word: str | bytes, *, timeout_s: float = 5.0, half_close: bool = False) -> bytes:
+def four_letter_word(
+    port: int, word: str | bytes, *, timeout_s: float = 5.0, half_close: bool = False
+) -> bytes:
     """Send `word` on a fresh connection and return every byte until the server closes it.
 
     `half_close` shuts our sending side first, as some monitoring tools do. Raises OSError when the server

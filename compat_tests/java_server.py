@@ -48,13 +48,25 @@ class JavaServer(ServerProcess):
 
     kind = "java"
 
+    def __init__(
+        self,
+        *,
+        settings: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+        data_dir: Path | None = None,
+        classpath: str | None = None,
+    ) -> None:
+        """As ServerProcess; `classpath` overrides the one in use."""
+        super().__init__(settings=settings, properties=properties, data_dir=data_dir)
+        self._classpath = classpath or java_classpath()
+
     def command_line(self, configuration: Path, properties: Mapping[str, str]) -> list[str]:
         options = {"org.slf4j.simpleLogger.defaultLogLevel": "warn", **properties}
         return [
             "java",
             *_QUICK_START,
             "-cp",
-            java_classpath(),
+            self._classpath,
             *(f"-D{name}={value}" for name, value in options.items()),
             "org.apache.zookeeper.server.quorum.QuorumPeerMain",
             str(configuration),

@@ -1,8 +1,8 @@
 """A ZooKeeper server as a separate process: ours or Java's, behind one interface.
 
-Both kinds read the same zoo.cfg and take the same -D properties; only the command line differs, so that is the
-one thing a subclass says. Readiness is observed (the `srvr` word answers), never assumed; stopping is by
-SIGTERM, crashing by SIGKILL; starting again on the same object keeps the port and the data directory.
+Both kinds read the same zoo.cfg and take the same -D properties; only the command line differs, so that is
+the one thing a subclass says. Readiness is observed (the `srvr` word answers), never assumed; stopping is
+by SIGTERM, crashing by SIGKILL; starting again on the same object keeps the port and the data directory.
 """
 
 from __future__ import annotations

@@ -1,0 +1,38 @@
+"""What is measured: the name of each figure, its unit, and which direction is good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One kind of figure. ``label`` is its name in every output."""
+
+    label: str
+    unit: str
+    higher_is_better: bool = False
+    is_fact: bool = False
+    """A fact tells how the measurement went (how many snapshots were written): neither server wins it."""
+
+
+OPS = Metric("throughput", "ops/s", higher_is_better=True)
+CPU_PER_OP = Metric("server CPU", "us/op")
+P50 = Metric("p50", "us")
+P99 = Metric("p99", "us")
+P99_UNDISTURBED = Metric("p99 without snapshots", "us")
+MAX = Metric("max", "us")
+WALL = Metric("first reply", "s")
+CPU = Metric("CPU until first reply", "s")
+RSS_FIRST = Metric("RSS at first reply", "MiB")
+RSS_SETTLED = Metric("RSS settled", "MiB")
+RSS_COLLECTED = Metric("RSS after GC", "MiB")
+ZNODE_BYTES = Metric("RSS per znode as it runs", "B")
+ZNODE_BYTES_COLLECTED = Metric("RSS per znode after GC", "B")
+RESTART_WALL = Metric("restart, first reply", "s")
+RESTART_CPU = Metric("restart, CPU", "s")
+GENERATOR = Metric("load generator, may be the limit", "cores", is_fact=True)
+SNAPSHOTS = Metric("snapshots written", "", is_fact=True)
+
+Readings = dict[Metric, float]
+"""The figures of one row in one round."""

@@ -1,0 +1,1 @@
+"""Many servers as one, and the front door: the command `zoolet`."""

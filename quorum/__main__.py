@@ -1,0 +1,7 @@
+"""`python -m zoolet.quorum`: the same as the command `zoolet`."""
+
+from __future__ import annotations
+
+from .main import main
+
+main()

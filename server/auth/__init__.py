@@ -1,0 +1,1 @@
+"""Authentication schemes: one file per scheme behind one small protocol."""

@@ -1,0 +1,198 @@
+"""The tree as it will be once every outstanding txn is applied (``PrepRequestProcessor.ChangeRecord``).
+
+Preparation runs ahead of application by as many txns as wait for the disk. What they will do to a node is
+kept in a change record on top of the applied tree, together with the tree digest they will lead to. A multi
+that fails is taken back record by record.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from .acl import AclTuple
+from .data_node import DataNode
+from .data_tree import DataTree
+from .digest import node_digest
+from .errors import NoNode
+
+
+class ChangeRecord:
+    """A node as some outstanding txn leaves it. Reads like a ``DataNode``; ``gone`` means deleted."""
+
+    __slots__ = (
+        "acl",
+        "aversion",
+        "child_count",
+        "ctime",
+        "cversion",
+        "czxid",
+        "data",
+        "digest",
+        "ephemeral_owner",
+        "gone",
+        "mtime",
+        "mzxid",
+        "path",
+        "pzxid",
+        "version",
+        "zxid",
+    )
+
+    def __init__(self, zxid: int, path: str) -> None:
+        self.zxid = zxid
+        self.path = path
+        self.gone = False
+        self.acl: AclTuple = ()
+        self.data: bytes | None = None
+        self.child_count = self.digest = 0
+        self.czxid = self.mzxid = self.pzxid = self.ctime = self.mtime = 0
+        self.version = self.cversion = self.aversion = self.ephemeral_owner = 0
+
+    def copy(self, zxid: int, source: ChangeRecord | DataNode) -> ChangeRecord:
+        """Take over another record's or node's state."""
+        self.acl = source.acl
+        self.data = source.data
+        self.child_count = source.child_count
+        self.digest = source.digest
+        self.czxid = source.czxid
+        self.mzxid = source.mzxid
+        self.pzxid = source.pzxid
+        self.ctime = source.ctime
+        self.mtime = source.mtime
+        self.version = source.version
+        self.cversion = source.cversion
+        self.aversion = source.aversion
+        self.ephemeral_owner = source.ephemeral_owner
+        return self
+
+
+class OutstandingChanges:
+    """Change records of all txns that are prepared and not yet applied."""
+
+    def __init__(self, tree: DataTree) -> None:
+        self.tree = tree
+        self.queue: deque[ChangeRecord] = deque()
+        self.by_path: dict[str, ChangeRecord] = {}
+        self.digest = tree.digest
+        self._undo: list[tuple[str, ChangeRecord | None]] | None = None
+        self._undo_digest = 0
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def view(self, path: str) -> ChangeRecord | DataNode:
+        """The node as it will be. Raises NoNode if it is missing or about to go."""
+        record = self.by_path.get(path)
+        if record is not None:
+            if record.gone:
+                raise NoNode
+            return record
+        node = self.tree.nodes.get(path)
+        if node is None:
+            raise NoNode
+        return node
+
+    def exists(self, path: str) -> bool:
+        """Will there be a node at ``path``?"""
+        record = self.by_path.get(path)
+        return not record.gone if record is not None else path in self.tree.nodes
+
+    def ephemerals_of(self, session_id: int) -> list[str]:
+        """Paths the session will own, applied ones first."""
+        paths = dict.fromkeys(self.tree.ephemerals.get(session_id, ()))
+        for record in self.queue:
+            if record.gone:
+                paths.pop(record.path, None)
+            elif record.ephemeral_owner == session_id:
+                paths[record.path] = None
+        return list(paths)
+
+    # -- changing --------------------------------------------------------------------------------
+
+    def change(self, path: str, zxid: int, source: ChangeRecord | DataNode) -> ChangeRecord:
+        """A record for ``path`` that this txn may alter; ``source`` is what ``view`` gave.
+
+        Call ``stamp`` when the record is as the txn leaves it.
+        """
+        if type(source) is ChangeRecord and source.zxid == zxid and self._undo is None:
+            return source
+        record = ChangeRecord(zxid, path).copy(zxid, source)
+        self._put(record)
+        return record
+
+    def create(
+        self,
+        path: str,
+        zxid: int,
+        time_ms: int,
+        data: bytes | None,
+        acl: AclTuple,
+        ephemeral_owner: int,
+    ) -> None:
+        """The txn makes a node."""
+        record = ChangeRecord(zxid, path)
+        record.acl = acl
+        record.data = data
+        record.czxid = record.mzxid = record.pzxid = zxid
+        record.ctime = record.mtime = time_ms
+        record.ephemeral_owner = ephemeral_owner
+        self._put(record)
+        self.stamp(record)
+
+    def delete(self, path: str, zxid: int, source: ChangeRecord | DataNode) -> None:
+        """The txn removes a node."""
+        record = ChangeRecord(zxid, path)
+        record.gone = True
+        self.digest -= source.digest
+        self._put(record)
+
+    def stamp(self, record: ChangeRecord) -> None:
+        """Bring the digest up to date with an altered record."""
+        if self.tree.digest_enabled:
+            fresh = node_digest(record.path, record)
+            self.digest += fresh - record.digest
+            record.digest = fresh
+
+    def _put(self, record: ChangeRecord) -> None:
+        if self._undo is not None:
+            self._undo.append((record.path, self.by_path.get(record.path)))
+        self.by_path[record.path] = record
+        self.queue.append(record)
+
+    # -- multi -----------------------------------------------------------------------------------
+
+    def begin_multi(self) -> None:
+        """From here on changes can be taken back."""
+        self._undo = []
+        self._undo_digest = self.digest
+
+    def commit_multi(self) -> None:
+        """The changes since ``begin_multi`` stay."""
+        self._undo = None
+
+    def rollback_multi(self) -> None:
+        """Take back every change since ``begin_multi``."""
+        assert self._undo is not None
+        for path, previous in reversed(self._undo):
+            self.queue.pop()
+            if previous is None:
+                del self.by_path[path]
+            else:
+                self.by_path[path] = previous
+        self.digest = self._undo_digest
+        self._undo = None
+
+    # -- after application -----------------------------------------------------------------------
+
+    def applied(self, zxid: int) -> None:
+        """The txn is in the tree: its records are no longer needed."""
+        queue = self.queue
+        while queue and queue[0].zxid <= zxid:
+            record = queue.popleft()
+            if self.by_path.get(record.path) is record:
+                del self.by_path[record.path]
+        if not queue:
+            self.digest = self.tree.digest
+
+    def __iter__(self) -> Iterator[ChangeRecord]:
+        return iter(self.queue)

@@ -1,0 +1,317 @@
+"""Reads the configuration: zoo.cfg, the command line's arguments and -D system properties, into one `Config`.
+
+The rules are Java's (`QuorumPeerConfig`, `ServerConfig`): a key of zoo.cfg that the parser does not read
+itself becomes the system property `zookeeper.<key>`, so the file wins over -D; the last of two equal keys
+wins; names and values are trimmed. Stricter than Java: a value of the wrong type, or one whose silent loss
+would be dangerous, is a `ConfigError`, and every key that changes nothing here is named in a warning. Wider
+than Java: every key may also be given as -Dzookeeper.<key>.
+
+The settings themselves are in `settings_table`. Nothing is logged: warnings are returned with the `Config`.
+The javaproperties library (40 ms) is imported only when there is a file to read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .setting import ANYTHING, ConfigError, Setting, Status, Value, as_text
+from .settings_table import IMPLEMENTED, Config
+
+__all__ = ["Config", "ConfigError", "Parsed", "config_from", "parse_config"]
+
+WITHOUT_FILE: Mapping[str, str] = {
+    "clientPort": "2181",
+    "dataDir": "zookeeper-data",
+    # A server nobody configured is for its own machine, and may say everything about itself there.
+    "clientPortAddress": "127.0.0.1",
+    "4lw.commands.whitelist": "*",
+    # ServerConfig has no limit when it was not read from a file.
+    "maxClientCnxns": "0",
+}
+"""What holds without a configuration file, beneath -D properties and arguments."""
+
+COMMAND_LINE = "command line"
+
+ARGUMENTS = ("clientPort", "dataDir", "tickTime", "maxClientCnxns")
+"""The settings of the positional arguments, in their order (at least the first two)."""
+
+
+class Parsed(NamedTuple):
+    """A configuration and what should be said about it, one line each."""
+
+    config: Config
+    warnings: tuple[str, ...]
+
+
+class Entry(NamedTuple):
+    """One `key=value` and where it was written, for messages (`zoo.cfg:12`)."""
+
+    key: str
+    value: str
+    where: str
+
+
+def parse_config(args: Sequence[str] = (), properties: Mapping[str, str] | None = None) -> Parsed:
+    """The configuration of a server started with these arguments and system properties.
+
+    `args` is empty, the path of a zoo.cfg, or `CLIENT_PORT DATA_DIR [TICK_TIME [MAX_CNXNS]]`. Paths become
+    absolute. Raises ConfigError; what is wrong with a file itself (missing, unreadable) is one too.
+    """
+    table = _Table(properties or {})
+    if len(args) == 1:
+        entries = read_properties(args[0])
+        for entry in entries:
+            table.put_file_entry(entry)
+        table.check_ensemble(entries)
+        return table.finish(args[0])
+    if len(args) > len(ARGUMENTS):
+        raise ConfigError(f"too many arguments: {' '.join(args)}")
+    table.put_beneath(Entry(key, value, "default") for key, value in WITHOUT_FILE.items())
+    for key, value in zip(ARGUMENTS, args, strict=False):
+        table.put(key, Entry(key, value, COMMAND_LINE))
+    return table.finish("")
+
+
+def config_from(
+    settings: Mapping[str, object], *, beneath: Mapping[str, object] | None = None, **fields: object
+) -> Config:
+    """A configuration built by a program: `settings` by zoo.cfg key or property, `fields` by attribute.
+
+    Values may be Python values; they go through the same parsers. A name that no row knows is a ConfigError
+    here, as it is a slip of the caller. `beneath` holds values for what is not given otherwise.
+    """
+    table = _Table({})
+    for layer in (beneath or {}, settings):
+        for key, value in layer.items():
+            setting = find_setting(key) or find_property(key)
+            if setting is None:
+                raise ConfigError(f"unknown setting {key!r}{_suggest(key)}")
+            table.put(setting.key, Entry(key, as_text(value, setting.kind), "settings"))
+    by_field = {setting.field: setting for setting in IMPLEMENTED}
+    for name, value in fields.items():
+        if name not in by_field:
+            raise ConfigError(f"unknown setting {name!r}")
+        setting = by_field[name]
+        table.put(setting.key, Entry(name, as_text(value, setting.kind), "settings"))
+    return table.finish("").config
+
+
+def read_properties(path: str) -> list[Entry]:
+    """The entries of a Java properties file in their order. Raises ConfigError when it cannot be read."""
+    import re
+
+    import javaproperties
+
+    name = os.path.basename(path)
+    entries = []
+    line = 1
+    try:
+        with open(path, "rb") as file:
+            for element in javaproperties.parse(file):
+                if isinstance(element, javaproperties.KeyValue):
+                    entries.append(Entry(element.key.strip(), element.value.strip(), f"{name}:{line}"))
+                line += len(re.findall(r"\r\n|\r|\n", element.source))
+    except OSError as error:
+        hint = " (a port needs a data folder after it)" if path.isdigit() else ""
+        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}{hint}") from error
+    except javaproperties.InvalidUEscapeError as error:
+        raise ConfigError(f"{name}:{line}: {error}") from error
+    return entries
+
+
+def find_setting(key: str) -> Setting | None:
+    """The row of a zoo.cfg key, exact or by family; None when nothing knows it."""
+    return _find(key, lambda setting: (setting.key,))
+
+
+def find_property(name: str) -> Setting | None:
+    """The row of a system property; None when nothing knows it."""
+    return _find(name, lambda setting: setting.property_names)
+
+
+def _find(name: str, names_of: Callable[[Setting], tuple[str, ...]]) -> Setting | None:
+    for setting in IMPLEMENTED:
+        if name in names_of(setting):
+            return setting
+    from .settings_recognised import RECOGNISED
+
+    family: Setting | None = None
+    family_length = 0
+    for setting in RECOGNISED:
+        for known in names_of(setting):
+            if known == name:
+                return setting
+            # `ssl.quorum.*` is nearer than `ssl.*`.
+            if known.endswith("*") and name.startswith(known[:-1]) and len(known) > family_length:
+                family, family_length = setting, len(known)
+    return family
+
+
+class _Table:
+    """Values as they come in, in layers; `finish` types them."""
+
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        self._chosen: dict[str, Entry] = {}
+        self._properties = dict(properties)
+        self._warnings: list[str] = []
+        self._not_built: list[str] = []
+        for name, value in properties.items():
+            self._put_property(name, value)
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Set the value of a row of `Config`, over any earlier one."""
+        self._chosen[key] = entry
+
+    def put_beneath(self, entries: Iterable[Entry]) -> None:
+        """Set values of rows that have none so far."""
+        for entry in entries:
+            self._chosen.setdefault(entry.key, entry)
+
+    def put_file_entry(self, entry: Entry) -> None:
+        """Take one line of zoo.cfg."""
+        setting = find_setting(entry.key)
+        if setting is None or not setting.in_file:
+            self._properties[f"zookeeper.{entry.key}"] = entry.value
+            if setting is None:
+                self._warn(entry, f"nothing knows the key {entry.key!r}{_suggest(entry.key)}; it is ignored")
+            else:
+                name = setting.property_names[0]
+                self._warn(entry, f"{entry.key} has no effect in a file, only as -D{name}={entry.value}")
+            return
+        before = self._chosen.get(setting.key)
+        if before is not None and before.value != entry.value:
+            self._warn(
+                entry, f"{entry.key} is set twice; this one is used, not {before.key} ({before.where})"
+            )
+        if setting.field:
+            self.put(setting.key, entry)
+        else:
+            self._consider(setting, entry)
+        for name in setting.property_names[:1]:
+            self._properties[name] = entry.value
+
+    def check_ensemble(self, entries: list[Entry]) -> None:
+        """Refuse an ensemble, which is not built yet; take the client port of a single server's line."""
+        for entry in entries:
+            if entry.key == "dynamicConfigFile":
+                entries = [*entries, *read_properties(entry.value)]
+        members = [_Member.parse(entry) for entry in entries if entry.key.startswith("server.")]
+        voters = [member for member in members if not member.is_observer]
+        if len(voters) > 1:
+            raise ConfigError(
+                f"{voters[1].entry.where}: {voters[1].entry.key}: an ensemble of {len(members)} servers is"
+                " configured, and this version of zoolet only runs a single server"
+            )
+        if len(members) > len(voters):
+            raise ConfigError(f"{members[0].entry.where}: observers need an ensemble of voting servers")
+        for member in voters:
+            if member.client_port:
+                before = self._chosen.get("clientPort")
+                if before is not None and before.value != member.client_port:
+                    raise ConfigError(
+                        f"{member.entry.where}: {member.entry.key} has client port {member.client_port},"
+                        f" but clientPort is {before.value}"
+                    )
+                self.put("clientPort", Entry("clientPort", member.client_port, member.entry.where))
+                if member.client_host:
+                    address = Entry("clientPortAddress", member.client_host, member.entry.where)
+                    self.put("clientPortAddress", address)
+
+    def finish(self, path: str) -> Parsed:
+        """Type every value and build the `Config`."""
+        values: dict[str, Value] = {}
+        for setting in IMPLEMENTED:
+            entry = self._chosen.get(setting.key)
+            if entry is not None:
+                values[setting.field] = _typed(setting, entry)
+        for name in ("data_dir", "data_log_dir"):
+            if name in values:
+                values[name] = os.path.abspath(str(values[name]))
+        # The values were typed by their rows, which the type checker cannot see; a test compares the two.
+        arguments: dict[str, Any] = values
+        try:
+            config = Config(**arguments, system_properties=self._properties)
+        except ConfigError as error:
+            raise ConfigError(f"{os.path.basename(path)}: {error}" if path else str(error)) from None
+        if self._not_built:
+            self._warnings.append(f"not built yet in zoolet and ignored: {', '.join(self._not_built)}")
+        return Parsed(config, tuple(self._warnings))
+
+    def _put_property(self, name: str, value: str) -> None:
+        setting = find_property(name)
+        entry = Entry(f"-D{name}", value.strip(), COMMAND_LINE)
+        if setting is None:
+            if name.startswith("zookeeper."):
+                self._warnings.append(f"-D{name}: nothing knows this property; it is ignored")
+        elif setting.field:
+            before = self._chosen.get(setting.key)
+            spellings = setting.property_names
+            if before is None or spellings.index(name) <= spellings.index(before.key.removeprefix("-D")):
+                self.put(setting.key, entry)
+        else:
+            self._consider(setting, entry)
+
+    def _consider(self, setting: Setting, entry: Entry) -> None:
+        """A key that only its type and its danger matter of."""
+        value = _typed(setting, entry)
+        if setting.refused and as_text(value, setting.kind) == setting.refused:
+            raise ConfigError(
+                f"{entry.where}: {entry.key}={entry.value}: not built yet in zoolet, and unsafe to ignore"
+            )
+        harmless = setting.inert == ANYTHING or as_text(value, setting.kind) == setting.inert
+        if setting.status is Status.LATER and not harmless:
+            self._not_built.append(f"{entry.key} ({entry.where})")
+
+    def _warn(self, entry: Entry, message: str) -> None:
+        self._warnings.append(f"{entry.where}: {message}")
+
+
+class _Member(NamedTuple):
+    """What a single server must know of `server.N=addresses[:role][;[clientHost:]clientPort[;secure]]`."""
+
+    entry: Entry
+    is_observer: bool
+    client_host: str
+    client_port: str
+
+    @classmethod
+    def parse(cls, entry: Entry) -> _Member:
+        """Raises ConfigError when the line is not of that form (Java: `QuorumPeer.QuorumServer`)."""
+        addresses, _, client = entry.value.partition(";")
+        last_address = addresses.split("|")[-1]
+        role = last_address.rpartition(":")[2].strip().lower()
+        ports = last_address.rpartition("]")[2].split(":")[1:]
+        if role in ("observer", "participant"):
+            ports = ports[:-1]
+        host, _, port = client.partition(";")[0].rpartition(":")
+        well_formed = (
+            entry.key.removeprefix("server.").isdigit()
+            and 1 <= len(ports) <= 2
+            and all(text.strip().isdigit() for text in (*ports, *([port] if client else [])))
+        )
+        if not well_formed:
+            raise ConfigError(
+                f"{entry.where}: {entry.key}={entry.value}: expected"
+                " server.<number>=host:port:electionPort[:role][;[clientHost:]clientPort]"
+            )
+        return cls(entry, role == "observer", host.strip().strip("[]"), port.strip())
+
+
+def _typed(setting: Setting, entry: Entry) -> Value:
+    try:
+        return setting.kind.parse(entry.value)
+    except ValueError as error:
+        shown = "(hidden)" if setting.secret else entry.value
+        raise ConfigError(f"{entry.where}: {entry.key}={shown}: {error}") from None
+
+
+def _suggest(key: str) -> str:
+    """` (did you mean tickTime?)`, or nothing."""
+    from difflib import get_close_matches
+
+    from .settings_recognised import RECOGNISED
+
+    near = get_close_matches(key, [setting.key for setting in (*IMPLEMENTED, *RECOGNISED)], n=1, cutoff=0.8)
+    return f" (did you mean {near[0]}?)" if near else ""

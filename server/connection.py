@@ -1,0 +1,398 @@
+"""One client connection without its socket: bytes in, bytes out.
+
+    FIRST_BYTES -> HANDSHAKE -> OPENING -> ESTABLISHED -> CLOSING -> CLOSED
+
+The first four bytes decide between a four-letter word and the handshake. While a new session's txn is under
+way (OPENING) frames wait. After that every whole frame of a receive is handled in one go: a read is answered
+at once unless a write of the same session is still outstanding, in which case it waits behind it; a write
+goes into the pipeline. Output gathers in ``out`` and leaves in one send.
+
+The output is bounded: past ``OUT_BYTES_MAX`` the remaining frames of the batch stay in the backlog, and the
+socket is not read, until the client has taken what it asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from enum import Enum
+from struct import Struct
+from struct import error as StructError
+from typing import TYPE_CHECKING, Final
+
+from ..jute.codes import XID_PING, ErrorCode, OpCode
+from ..jute.data import Id
+from ..jute.errors import JuteError
+from ..jute.framing import FrameBuffer, OversizedFrame, frame
+from ..jute.ids import SessionId, hex64
+from ..jute.proto import AuthPacket, ConnectRequest, ConnectResponse, GetSASLRequest, SetSASLResponse
+from .acl import AclTuple
+from .errors import KeeperError
+from .ops.context import Kind, Operation
+from .request import Request
+from .server_stats import ConnectionStats
+from .sessions import NO_PASSWORD, session_password
+
+if TYPE_CHECKING:
+    from .core import ServerCore
+
+OUT_BYTES_MAX: Final = 1 << 20
+"""Unsent bytes past which a connection's requests wait; a single reply may exceed it."""
+
+_HEADER: Final = Struct(">ii")
+_REPLY: Final = Struct(">iiqi")
+_READ, _WRITE, _BARRIER, _CONNECTION = Kind.READ, Kind.WRITE, Kind.BARRIER, Kind.CONNECTION
+_log = logging.getLogger(__name__)
+
+
+class State(Enum):
+    """Where a connection is in its life; it only ever moves down this list."""
+
+    FIRST_BYTES = 1
+    HANDSHAKE = 2
+    OPENING = 3
+    ESTABLISHED = 4
+    CLOSING = 5
+    """Send what is in ``out``, then close; input is ignored."""
+    CLOSED = 6
+
+
+class ServerConnection:
+    """A client's connection.
+
+    Args:
+        core: the server it belongs to.
+        remote_address: numeric host and port.
+
+    Attributes the socket's owner uses: ``out`` (bytes to send), ``state``, ``wants_input``, ``has_backlog``.
+    """
+
+    __slots__ = (
+        "_asked_read_only",
+        "_backlog",
+        "_frames",
+        "_waiting",
+        "core",
+        "established_ms",
+        "identities",
+        "out",
+        "remote_address",
+        "session_id",
+        "session_timeout_ms",
+        "state",
+        "stats",
+        "unsent_bytes",
+    )
+
+    def __init__(self, core: ServerCore, remote_address: tuple[str, int]) -> None:
+        self.core = core
+        self.remote_address = remote_address
+        self.established_ms = core.now_ms
+        self.state = State.FIRST_BYTES
+        self.session_id = SessionId(0)
+        self.session_timeout_ms = 0
+        self.identities: tuple[Id, ...] = (Id("ip", remote_address[0]),)
+        self.stats = ConnectionStats(core.wall_ms())
+        self.out: list[bytes] = []
+        self.unsent_bytes = 0
+        self._frames = FrameBuffer(core.config.jute_max_buffer_bytes)
+        self._asked_read_only: bool | None = None
+        self._backlog: deque[bytes] = deque()
+        # Reads that wait behind writes of this session, with None standing for each of those writes.
+        self._waiting: deque[Request | None] = deque()
+
+    # -- what the socket's owner asks --------------------------------------------------------------
+
+    @property
+    def wants_input(self) -> bool:
+        """Whether the socket should be read."""
+        return (
+            self.state.value <= State.ESTABLISHED.value
+            and not self._backlog
+            and self.unsent_bytes <= OUT_BYTES_MAX
+            and not (self._waiting and self.core.over_outstanding_limit)
+        )
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether ``resume`` has something to do once output has gone."""
+        return bool(self._backlog) and self.unsent_bytes <= OUT_BYTES_MAX
+
+    @property
+    def outstanding_requests(self) -> int:
+        """Requests taken in and not answered."""
+        return len(self._waiting) + len(self._backlog)
+
+    @property
+    def interest_ops(self) -> int:
+        """Java's selector bits: 1 while the socket is read, 4 while bytes wait to be sent."""
+        return (1 if self.wants_input else 0) | (4 if self.unsent_bytes else 0)
+
+    # -- input -------------------------------------------------------------------------------------
+
+    def receive(self, chunk: bytes) -> None:
+        """Take bytes from the socket. Never raises for what they are: a bad client is closed."""
+        if self.state is State.FIRST_BYTES:
+            self._first_bytes(chunk)
+            return
+        if self.state.value >= State.CLOSING.value:
+            return
+        try:
+            frames = self._frames.feed(chunk)
+        except OversizedFrame as error:
+            self._handle(error.frames)
+            self.close(str(error))
+            return
+        if frames:
+            self._handle(frames)
+
+    def _first_bytes(self, chunk: bytes) -> None:
+        self._frames.hold(chunk)
+        word = self._frames.first_bytes()
+        if len(word) < 4:
+            return
+        answer = self.core.four_letter_answer(word)
+        if answer is not None:
+            self.out.append(answer)
+            self.unsent_bytes += len(answer)
+            self.close("four-letter word")
+            return
+        self.state = State.HANDSHAKE
+        self.receive(self._frames.take_all())
+
+    def resume(self) -> None:
+        """Go on with frames that had to wait for output to leave or for the session to open."""
+        if self._backlog and self.state is State.ESTABLISHED:
+            frames = list(self._backlog)
+            self._backlog.clear()
+            self._run(frames)
+
+    def _handle(self, frames: list[bytes]) -> None:
+        stats = self.core.stats
+        stats.packets_received += len(frames)
+        self.stats.packets_received += len(frames)
+        if self.state is State.HANDSHAKE:
+            self._connect(frames[0])
+            frames = frames[1:]
+        if self.state is State.ESTABLISHED and not self._backlog:
+            self._run(frames)
+        elif self.state in (State.OPENING, State.ESTABLISHED):
+            self._backlog.extend(frames)
+
+    def _run(self, frames: list[bytes]) -> None:
+        """The hot path: handle whole requests of an established session in order."""
+        core = self.core
+        alive = core.sessions.touch(self.session_id, self.session_timeout_ms, core.now_ms)
+        operations, final, waiting, out = core.operations, core.read_context, self._waiting, self.out
+        zxid = core.tree.last_processed_zxid
+        answered = size = 0
+        operation: Operation | None = None
+        xid = 0
+        for index, packet in enumerate(frames):
+            try:
+                xid, opcode = _HEADER.unpack_from(packet)
+            except StructError:
+                self.close("a request without a header")
+                break
+            operation = operations.get(opcode)
+            if operation is None or operation.kind not in _SERVED:
+                if alive:
+                    self._unimplemented(xid, opcode)
+                    break
+                continue
+            kind = operation.kind
+            if kind is _CONNECTION:
+                self._connection_request(xid, operation, packet)
+                if self.state is not State.ESTABLISHED:
+                    break
+                continue
+            if not alive:
+                continue
+            if kind is not _READ:
+                self._submit(xid, operation, packet)
+                alive = opcode != OpCode.CLOSE_SESSION
+            elif waiting:
+                core.in_process += 1
+                waiting.append(Request(self, self.session_id, xid, operation, packet, core.now_ms))
+            else:
+                try:
+                    decoder = operation.request
+                    request = decoder.decode(packet, 8)[0] if decoder is not None else None
+                    body = operation.final(final, self, request)  # type: ignore[misc]
+                    error = 0
+                except KeeperError as problem:
+                    error, body = problem.code, problem.body
+                except JuteError:
+                    error, body = ErrorCode.MARSHALLING_ERROR, b""
+                answered += 1
+                length = len(body)
+                size += length + 20
+                out.append(
+                    _REPLY.pack(length + 16, XID_PING if opcode == OpCode.PING else xid, zxid, error)
+                )
+                if length:
+                    out.append(body)
+                if size > OUT_BYTES_MAX:
+                    self._backlog.extend(frames[index + 1 :])
+                    break
+        if answered:
+            self.unsent_bytes += size
+            core.dirty[self] = None
+            core.answered(self, answered, xid, zxid, operation)
+
+    def _submit(self, xid: int, operation: Operation, packet: bytes) -> None:
+        self._waiting.append(None)
+        self.core.submit(Request(self, self.session_id, xid, operation, packet, self.core.now_ms))
+
+    def _unimplemented(self, xid: int, opcode: int) -> None:
+        """The answer to an opcode that does not exist, behind which the connection closes."""
+        _log.info("session 0x%s: unknown request type %d", hex64(self.session_id), opcode)
+        self._reply(xid, -1, ErrorCode.UNIMPLEMENTED, b"")
+        self.close("unknown request type")
+
+    def _connection_request(self, xid: int, operation: Operation, packet: bytes) -> None:
+        """auth and sasl: answered at once with zxid 0, ahead of whatever is in the pipeline."""
+        try:
+            if operation.opcode == OpCode.SASL:
+                GetSASLRequest.decode(packet, 8)
+                self._reply(xid, 0, 0, SetSASLResponse(None).encode())
+                return
+            request = AuthPacket.decode(packet, 8)[0]
+        except JuteError as error:
+            self.close(str(error))
+            return
+        provider = self.core.access.providers.get(request.scheme or "")
+        earned: tuple[Id, ...] = ()
+        if provider is not None and request.auth is not None:
+            earned = provider.authenticate(self.remote_address[0], request.auth)
+        elif provider is not None and request.scheme == "ip":
+            earned = provider.authenticate(self.remote_address[0], b"")
+        if earned:
+            self.identities = tuple(dict.fromkeys((*self.identities, *earned)))
+            self._reply(xid, 0, 0, b"")
+        else:
+            _log.warning("session 0x%s: authentication failed", hex64(self.session_id))
+            self.core.stats.auth_failed_count += 1
+            self._reply(xid, 0, ErrorCode.AUTH_FAILED, b"")
+            self.close("authentication failed")
+
+    # -- output ------------------------------------------------------------------------------------
+
+    def notify(self, frame: bytes, acl: AclTuple | None) -> None:
+        """Queue a watch event, unless the node's ACL denies this client to read it (CVE-2024-23944)."""
+        if self.state is not State.ESTABLISHED:
+            return
+        if acl is not None and not self.core.access.allows(acl, 1, self.identities):
+            return
+        self.out.append(frame)
+        self.unsent_bytes += len(frame)
+        self.core.stats.packets_sent += 1
+        self.stats.packets_sent += 1
+        self.core.dirty[self] = None
+
+    def write_answered(self, request: Request, body: bytes) -> None:
+        """A write (or barrier) of this connection is through: reply, then let reads behind it run."""
+        core = self.core
+        core.in_process -= 1
+        if self.state.value > State.ESTABLISHED.value:
+            return
+        zxid = core.tree.last_processed_zxid
+        self._reply(request.cxid, zxid, request.error, body)
+        core.request_answered(self, request, zxid)
+        self._run_reads_behind()
+
+    def _run_reads_behind(self) -> None:
+        """The oldest outstanding write is through: answer the reads up to the next one."""
+        waiting = self._waiting
+        waiting.popleft()
+        while waiting and waiting[0] is not None:
+            behind = waiting.popleft()
+            assert behind is not None
+            self.core.in_process -= 1
+            self._answer_read(behind)
+
+    def _answer_read(self, request: Request) -> None:
+        core, operation = self.core, request.operation
+        zxid = core.tree.last_processed_zxid
+        error, body = 0, b""
+        try:
+            decoder = operation.request
+            record = decoder.decode(request.frame, 8)[0] if decoder is not None else None
+            assert operation.final is not None
+            body = operation.final(core.read_context, self, record)
+        except KeeperError as problem:
+            error, body = problem.code, problem.body
+        except JuteError:
+            error = ErrorCode.MARSHALLING_ERROR
+        xid = XID_PING if operation.opcode == OpCode.PING else request.cxid
+        self._reply(xid, zxid, error, body)
+        core.request_answered(self, request, zxid)
+
+    def _reply(self, xid: int, zxid: int, error: int, body: bytes) -> None:
+        length = len(body)
+        self.out.append(_REPLY.pack(length + 16, xid, zxid, error) + body)
+        self.unsent_bytes += length + 20
+        self.core.stats.packets_sent += 1
+        self.stats.packets_sent += 1
+        self.core.dirty[self] = None
+
+    # -- the session -------------------------------------------------------------------------------
+
+    def _connect(self, packet: bytes) -> None:
+        try:
+            request = ConnectRequest.decode(packet)[0]
+        except JuteError as error:
+            self.close(str(error))
+            return
+        self._asked_read_only = request.readOnly
+        self.core.connect(self, request)
+
+    def session_established(self) -> None:
+        """The handshake succeeded: answer it and go on with what came behind it."""
+        if self.state.value > State.OPENING.value:
+            return  # the client left while its session was being made
+        self.state = State.ESTABLISHED
+        self._connect_response(self.session_timeout_ms, self.session_id, session_password(self.session_id))
+        self.resume()
+
+    def session_confirmed_again(self) -> None:
+        """A client sent createSession as a request: it gets a second handshake answer, as in the original."""
+        if self.state is State.ESTABLISHED:
+            password = session_password(self.session_id)
+            self._connect_response(self.session_timeout_ms, self.session_id, password)
+            self._run_reads_behind()
+
+    def session_refused(self) -> None:
+        """Unknown session or wrong password: the client reads it as expired."""
+        self._connect_response(0, SessionId(0), NO_PASSWORD)
+        self.session_id = SessionId(0)
+        self.close("session refused")
+
+    def _connect_response(self, timeout_ms: int, session_id: SessionId, password: bytes) -> None:
+        read_only = None if self._asked_read_only is None else False
+        response = frame(ConnectResponse(0, timeout_ms, session_id, password, read_only).encode())
+        self.out.append(response)
+        self.unsent_bytes += len(response)
+        self.core.stats.packets_sent += 1
+        self.stats.packets_sent += 1
+        self.core.dirty[self] = None
+
+    def close(self, reason: str) -> None:
+        """Send what is queued, then close. Idempotent."""
+        if self.state.value < State.CLOSING.value:
+            _log.debug("closing %s:%d: %s", *self.remote_address, reason)
+            self.state = State.CLOSING
+            self._backlog.clear()
+            self.core.in_process -= sum(request is not None for request in self._waiting)
+            self.core.connection_closing(self)
+            self.core.dirty[self] = None
+
+    def closed(self) -> None:
+        """The socket is gone."""
+        self.close("connection lost")
+        self.state = State.CLOSED
+        self.out.clear()
+        self.unsent_bytes = 0
+
+
+_SERVED: Final = frozenset((_READ, _WRITE, _BARRIER, _CONNECTION))

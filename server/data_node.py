@@ -1,0 +1,131 @@
+"""One znode.
+
+Memory per znode is a figure users compare, so: slots, no per-node dict, the children container only when
+there are children, ACLs as references to one interned tuple, and integers shared where a node's stat
+repeats them (a fresh node has one zxid and one time).
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from ..jute.codes import CONTAINER_OWNER
+from ..jute.data import ACL, Stat
+
+STAT: Final = Struct(">qqqqiiiqiiq")
+_LENGTH: Final = Struct(">i")
+_TTL_MASK: Final = 0xFF << 56
+
+
+def wire_owner(ephemeral_owner: int) -> int:
+    """``ephemeralOwner`` as clients see it: containers and TTL nodes show 0 (``EphemeralType.get``)."""
+    if ephemeral_owner == CONTAINER_OWNER or (ephemeral_owner & _TTL_MASK) == _TTL_MASK:
+        return 0
+    return ephemeral_owner
+
+
+class DataNode:
+    """A znode as applied. ``cversion`` is the count of creations below it, not the wire's value.
+
+    Attributes:
+        data: the value, or None for null (which clients can tell from empty).
+        acl: interned tuple; ``OPEN_ACL`` itself for the open ACL.
+        children: names in order of creation, or None while there are none.
+        digest: this node's share of the tree digest.
+        tail: encoded body of a getData reply, made on first read and dropped by every change.
+        names: encoded list of children, made by getChildren and dropped when it changes.
+    """
+
+    __slots__ = (
+        "acl",
+        "aversion",
+        "children",
+        "ctime",
+        "cversion",
+        "czxid",
+        "data",
+        "digest",
+        "ephemeral_owner",
+        "mtime",
+        "mzxid",
+        "names",
+        "pzxid",
+        "tail",
+        "version",
+    )
+
+    def __init__(
+        self,
+        data: bytes | None,
+        acl: tuple[ACL, ...],
+        czxid: int,
+        mzxid: int,
+        ctime: int,
+        mtime: int,
+        version: int,
+        cversion: int,
+        aversion: int,
+        ephemeral_owner: int,
+        pzxid: int,
+    ) -> None:
+        self.data = data
+        self.acl = acl
+        self.czxid = czxid
+        self.mzxid = mzxid
+        self.ctime = ctime
+        self.mtime = mtime
+        self.version = version
+        self.cversion = cversion
+        self.aversion = aversion
+        self.ephemeral_owner = ephemeral_owner
+        self.pzxid = pzxid
+        self.children: dict[str, None] | None = None
+        self.digest = 0
+        self.tail: bytes | None = None
+        self.names: bytes | None = None
+
+    @property
+    def child_count(self) -> int:
+        return len(self.children) if self.children else 0
+
+    def stat_bytes(self) -> bytes:
+        """The 68 bytes of ``Stat``; the wire's cversion counts creations and deletions."""
+        count = len(self.children) if self.children else 0
+        data = self.data
+        owner = self.ephemeral_owner
+        return STAT.pack(
+            self.czxid,
+            self.mzxid,
+            self.ctime,
+            self.mtime,
+            self.version,
+            _wrap32(self.cversion * 2 - count),
+            self.aversion,
+            owner and wire_owner(owner),
+            len(data) if data else 0,
+            count,
+            self.pzxid,
+        )
+
+    def stat(self) -> Stat:
+        """The node's metadata as clients see it."""
+        return Stat(*STAT.unpack(self.stat_bytes()))
+
+    def data_reply(self) -> bytes:
+        """Body of ``GetDataResponse``: data and stat."""
+        tail = self.tail
+        if tail is None:
+            data = self.data
+            if data is None:
+                tail = b"\xff\xff\xff\xff" + self.stat_bytes()
+            else:
+                tail = _LENGTH.pack(len(data)) + data + self.stat_bytes()
+            self.tail = tail
+        return tail
+
+
+def _wrap32(value: int) -> int:
+    if -0x80000000 <= value <= 0x7FFFFFFF:
+        return value
+    return ((value + 0x80000000) & 0xFFFFFFFF) - 0x80000000

@@ -1,0 +1,168 @@
+"""ZKDatabase: the tree, the sessions, and how both come back from disk.
+
+A txn payload, as the log and proposals carry it, is a 32-byte header, the txn's record, and (with digests
+on, and not behind an error) twelve bytes of tree digest. Here it is taken apart, applied, and put together.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any, Final
+
+from ..jute.codes import DIGEST_VERSION, OpCode
+from ..jute.errors import JuteError, Truncated
+from ..jute.ids import Zxid, hex64
+from ..jute.txn import CreateTxn, CreateTxnV0, TxnDigest, TxnHeader
+from ..storage.errors import Corrupt
+from ..storage.snap_log import RestorePlan, StartingPoint
+from .data_tree import DataTree
+from .digest import as_long
+from .errors import KeeperError
+from .ops.context import TxnContext
+from .ops.table import OPERATIONS
+
+_HEADER: Final = Struct(">qiqqi")
+_DIGEST: Final = Struct(">iq")
+_log = logging.getLogger(__name__)
+
+
+def encode_payload(
+    session_id: int, cxid: int, zxid: int, time_ms: int, txn_type: int, txn: Any, digest: int | None
+) -> bytes:
+    """Bytes of one txn for the log: header, body (``txn`` None: none), digest (None: none)."""
+    header = _HEADER.pack(session_id, cxid, zxid, time_ms, txn_type)
+    body = b"" if txn is None else txn.encode()
+    if digest is None:
+        return header + body
+    return header + body + _DIGEST.pack(DIGEST_VERSION, digest)
+
+
+def decode_payload(payload: bytes) -> tuple[TxnHeader, Any, TxnDigest | None]:
+    """Take a payload apart. Raises JuteError for anything that is no txn.
+
+    Quirks of old logs: a create without the parent's counter, a closeSession without a body.
+    """
+    header, offset = TxnHeader.decode(payload)
+    operation = OPERATIONS.get(header.type)
+    if operation is None or operation.txn is None:
+        raise JuteError("TxnHeader", "type", 28, f"no txn has type {header.type}")
+    txn: Any = None
+    left = len(payload) - offset
+    if header.type != OpCode.CLOSE_SESSION or left not in (0, _DIGEST.size):
+        try:
+            txn, offset = operation.txn.decode(payload, offset)
+        except Truncated:
+            if operation.txn is not CreateTxn:
+                raise
+            old, offset = CreateTxnV0.decode(payload, offset)
+            txn = CreateTxn(old.path, old.data, old.acl, old.ephemeral, -1)
+    digest = TxnDigest.decode(payload, offset)[0] if len(payload) - offset >= _DIGEST.size else None
+    return header, txn, digest
+
+
+class ZKDatabase:
+    """Tree and session table of one server.
+
+    Args:
+        digest_enabled: keep and compare tree digests.
+    """
+
+    def __init__(self, *, digest_enabled: bool = True) -> None:
+        self.tree = DataTree.fresh(digest_enabled=digest_enabled)
+        self.sessions: dict[int, int] = {}
+        """Timeout in ms by session id, as applied."""
+        self.digest_mismatches = 0
+        self._context = TxnContext(self.tree, OPERATIONS)
+        self._digest_from_zxid = 0
+
+    def restore(self, plan: RestorePlan) -> int:
+        """Rebuild tree and sessions from disk; returns how many txns were replayed.
+
+        Raises StorageError (``Corrupt`` names file, offset and zxid) when that can't be done truthfully.
+        """
+        if plan.snapshot is not None:
+            self._load_snapshot(plan)
+        replayed = 0
+        if plan.start is StartingPoint.DATA:
+            for entry in plan.entries():
+                try:
+                    header, txn, digest = decode_payload(entry.payload)
+                except JuteError as error:
+                    raise Corrupt(entry.file, entry.offset, entry.zxid, str(error)) from None
+                self.apply(header.clientId, header.zxid, header.time, header.type, txn, digest)
+                replayed += 1
+        self._drop_orphans()
+        return replayed
+
+    def _load_snapshot(self, plan: RestorePlan) -> None:
+        assert plan.snapshot is not None
+        tree = DataTree(digest_enabled=self.tree.digest_enabled)
+        with plan.snapshot.open() as decoder:
+            self.sessions = dict(decoder.sessions)
+            tree.acls.load(decoder.acls)
+            for row in decoder.nodes():
+                try:
+                    tree.load_row(row)
+                except KeeperError:
+                    raise Corrupt(
+                        plan.snapshot.path, 0, plan.snapshot.zxid, f"{row[0]} comes before its parent"
+                    ) from None
+            if decoder.zxid_digest is not None:
+                self._digest_from_zxid = decoder.zxid_digest.zxid
+        tree.finish_loading()
+        tree.last_processed_zxid = Zxid(plan.snapshot.zxid)
+        self.tree = tree
+        self._context = TxnContext(tree, OPERATIONS)
+
+    def _drop_orphans(self) -> None:
+        """Ephemerals of sessions that are in no table go, as in ``ZooKeeperServer.loadData``."""
+        for session_id in [owner for owner in self.tree.ephemerals if owner not in self.sessions]:
+            self.tree.kill_session(session_id, self.tree.last_processed_zxid, None)
+
+    def apply(
+        self, session_id: int, zxid: int, time_ms: int, txn_type: int, txn: Any, digest: TxnDigest | None
+    ) -> None:
+        """Apply a txn that nobody waits for: replay, or a learner's commit.
+
+        Errors are what a fuzzy snapshot makes of a txn it already holds, and are passed over.
+        """
+        context = self._context
+        context.session_id = session_id
+        context.zxid = zxid
+        context.time_ms = time_ms
+        operation = OPERATIONS[txn_type]
+        assert operation.apply is not None
+        try:
+            operation.apply(context, txn)
+        except KeeperError as error:
+            _log.debug("txn 0x%s: %r", hex64(zxid), error)
+        self.after_apply(session_id, zxid, txn_type, txn)
+        if digest is not None:
+            self.compare_digest(zxid, digest.version, digest.treeDigest)
+
+    def after_apply(self, session_id: int, zxid: int, txn_type: int, txn: Any) -> None:
+        """Session table and last zxid, once a txn is in the tree."""
+        if txn_type == OpCode.CREATE_SESSION:
+            self.sessions[session_id] = txn.timeOut
+        elif txn_type == OpCode.CLOSE_SESSION:
+            self.sessions.pop(session_id, None)
+        if zxid > self.tree.last_processed_zxid:
+            self.tree.last_processed_zxid = Zxid(zxid)
+
+    def compare_digest(self, zxid: int, version: int, expected: int) -> None:
+        """Count and log a tree that is not what the txn's author had; silent within a fuzzy snapshot."""
+        tree = self.tree
+        if not tree.digest_enabled or version != DIGEST_VERSION or zxid <= self._digest_from_zxid:
+            return
+        if as_long(tree.digest) != expected:
+            self.digest_mismatches += 1
+            if self.digest_mismatches == 1:
+                _log.error(
+                    "digest mismatch at zxid 0x%s: logged %d, tree %d", hex64(zxid), expected, as_long(tree.digest)
+                )
+
+    def session_ids_with_ephemerals(self) -> Iterable[int]:
+        """Sessions that own nodes."""
+        return self.tree.ephemerals.keys()

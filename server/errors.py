@@ -1,0 +1,86 @@
+"""What can go wrong in a server, sorted by what is done about it.
+
+* ``KeeperError``: the client did something it may hear about; the reply carries the code.
+* ``CloseConnection``: the connection ends without an answer, as the original ends it.
+
+Storage has its own family, and a broken invariant is an ``AssertionError`` that ends the server.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..jute.codes import ErrorCode
+
+
+class KeeperError(Exception):
+    """An error that a client sees in a reply header; one subclass per code that is raised here."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.SYSTEM_ERROR
+
+    def __init__(self, reason: str = "", *, body: bytes = b"") -> None:
+        super().__init__(reason)
+        self.body = body
+        """Bytes behind the reply header; empty but for the few errors the original answers with a body."""
+
+
+class RuntimeInconsistency(KeeperError):
+    code = ErrorCode.RUNTIME_INCONSISTENCY
+
+
+class MarshallingError(KeeperError):
+    """The request could not be decoded, or held a null where the original trips over one."""
+
+    code = ErrorCode.MARSHALLING_ERROR
+
+
+class Unimplemented(KeeperError):
+    code = ErrorCode.UNIMPLEMENTED
+
+
+class BadArguments(KeeperError):
+    code = ErrorCode.BAD_ARGUMENTS
+
+
+class NoNode(KeeperError):
+    code = ErrorCode.NO_NODE
+
+
+class NoAuth(KeeperError):
+    code = ErrorCode.NO_AUTH
+
+
+class BadVersion(KeeperError):
+    code = ErrorCode.BAD_VERSION
+
+
+class NoChildrenForEphemerals(KeeperError):
+    code = ErrorCode.NO_CHILDREN_FOR_EPHEMERALS
+
+
+class NodeExists(KeeperError):
+    code = ErrorCode.NODE_EXISTS
+
+
+class NotEmpty(KeeperError):
+    code = ErrorCode.NOT_EMPTY
+
+
+class SessionExpired(KeeperError):
+    code = ErrorCode.SESSION_EXPIRED
+
+
+class InvalidACL(KeeperError):
+    code = ErrorCode.INVALID_ACL
+
+
+class NoWatcher(KeeperError):
+    code = ErrorCode.NO_WATCHER
+
+
+class ReconfigDisabled(KeeperError):
+    code = ErrorCode.RECONFIG_DISABLED
+
+
+class CloseConnection(Exception):
+    """The connection must be closed without a reply; the argument says why, for the log."""

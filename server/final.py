@@ -1,0 +1,83 @@
+"""FinalRequestProcessor: applies what is durable and answers.
+
+Writes arrive here one by one in zxid order, after their fsync. Applying sets off the watches, so an event is
+queued on its connection before any later reply there, the writer's own included.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from ..jute.codes import OpCode
+from ..jute.ids import SessionId
+from .change_records import OutstandingChanges
+from .database import ZKDatabase
+from .digest import as_long
+from .errors import KeeperError
+from .ops.context import Kind, TxnContext
+from .ops.table import OPERATIONS
+from .prep import PrepRequestProcessor
+from .request import Request
+
+if TYPE_CHECKING:
+    from .connection import ServerConnection
+
+_log = logging.getLogger(__name__)
+
+
+class SessionEvents(Protocol):
+    """What the end of the chain tells whoever keeps the sessions."""
+
+    def session_opened(self, client: ServerConnection) -> None:
+        """createSession is applied: the handshake can be answered."""
+
+    def session_closed(self, session_id: SessionId, client: ServerConnection | None) -> None:
+        """closeSession is applied (and, if a client asked for it, answered)."""
+
+
+class FinalRequestProcessor:
+    """Last of the chain."""
+
+    def __init__(self, database: ZKDatabase, changes: OutstandingChanges, events: SessionEvents) -> None:
+        self._database = database
+        self._changes = changes
+        self._events = events
+        self._context = TxnContext(database.tree, OPERATIONS)
+
+    def process(self, request: Request) -> None:
+        """Apply the request's txn, answer its client, then let reads that waited behind it run."""
+        body = b""
+        if request.has_txn:
+            body = self._apply(request)
+        elif request.operation.kind is Kind.BARRIER and not request.error:
+            assert request.operation.reply is not None
+            body = request.operation.reply(request.record, None)
+        client, opcode = request.client, request.operation.opcode
+        if opcode == OpCode.CREATE_SESSION and client is not None and not request.error:
+            self._events.session_opened(client)
+        elif client is not None:
+            client.write_answered(request, request.error_body if request.error else body)
+        if opcode == OpCode.CLOSE_SESSION:
+            self._events.session_closed(request.session_id, client)
+
+    def _apply(self, request: Request) -> bytes:
+        """Bring the txn into the tree; the reply's body if somebody waits for it."""
+        database, context, operation = self._database, self._context, request.operation
+        zxid = context.zxid = request.zxid
+        context.session_id = request.session_id
+        context.time_ms = request.time_ms
+        body = b""
+        if not request.error:
+            assert operation.apply is not None
+            try:
+                node = operation.apply(context, request.txn)
+            except KeeperError as error:
+                raise AssertionError(f"a prepared txn does not fit the tree: {request.txn!r}") from error
+            if request.client is not None and operation.reply is not None:
+                body = operation.reply(request.txn, node)
+        database.after_apply(request.session_id, zxid, PrepRequestProcessor.txn_type(request), request.txn)
+        self._changes.applied(zxid)
+        if request.digest is not None and as_long(database.tree.digest) != request.digest:
+            raise AssertionError(f"the tree is not what was prepared at zxid {zxid:#x}")
+        return body

@@ -1,0 +1,348 @@
+"""Four-letter words: short questions an operator, a script or a client asks on a connection without a
+session.
+
+A word is recognised only as the very first four bytes of a connection; the answer is text, and the
+connection then closes. The shapes are those of Java 3.9 (`org.apache.zookeeper.server.command`), byte for
+byte: monitoring tools take them apart with regular expressions.
+
+Each word is a function from a `ServerView` to its text, and one line in `_COMMANDS`. `ServerView` is what
+the server must show: its `Config`, its `ServerStats`, its connections (each a `ConnectionView` with
+`ConnectionStats`) and a few numbers of its tree and pipeline. Everything here is read on the event loop's
+thread, between requests.
+
+Not here: reading the word and closing the connection (the connection's business), the words `dump`, `wchs`,
+`wchc`, `wchp`, `hash`, `gtmk` and `stmk`, the ensemble's lines, and Java's counters in `mntr` beyond its
+gauges.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, Protocol
+
+from .java_text import java_address, java_double, java_hex
+from .process_facts import directory_size_bytes, environment, file_descriptors
+from .server_stats import ConnectionStats, ServerStats
+from .settings_table import Config
+from .version import full_version
+
+NOT_SERVING: Final = "This ZooKeeper instance is not currently serving requests\n"
+
+TELNET_CLOSE: Final = b"\xff\xf4\xff\xfd"
+"""What telnet sends when it is interrupted; swallowed, so that the log stays clean."""
+
+_NO_SECURE_PORT: Final = -1
+_STANDALONE_SERVER_ID: Final = 0
+
+
+class ConnectionView(Protocol):
+    """What is asked of a client's connection."""
+
+    @property
+    def remote_address(self) -> tuple[str, int]:
+        """Host and port, numeric."""
+
+    @property
+    def interest_ops(self) -> int:
+        """Java's selector bits: 1 while the socket is read, 4 while bytes wait to be sent; 0 for a word."""
+
+    @property
+    def outstanding_requests(self) -> int:
+        """Requests taken in and not answered."""
+
+    @property
+    def session_id(self) -> int:
+        """0 when there is no session yet."""
+
+    @property
+    def session_timeout_ms(self) -> int:
+        """As negotiated."""
+
+    @property
+    def stats(self) -> ConnectionStats:
+        """Its counters."""
+
+
+class ServerView(Protocol):
+    """What is asked of the server."""
+
+    @property
+    def config(self) -> Config:
+        """What it runs with."""
+
+    @property
+    def stats(self) -> ServerStats:
+        """Its counters."""
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it answers clients: restored, and not shutting down."""
+
+    @property
+    def mode(self) -> str:
+        """`standalone`, later also `leader`, `follower`, `observer` or `read-only`."""
+
+    @property
+    def port(self) -> int:
+        """The client port it is bound to."""
+
+    @property
+    def connections(self) -> Iterable[ConnectionView]:
+        """Every open connection, those that sent a word included."""
+
+    @property
+    def outstanding_requests(self) -> int:
+        """Requests in the pipeline."""
+
+    @property
+    def last_processed_zxid(self) -> int:
+        """The zxid of the last transaction applied to the tree."""
+
+    @property
+    def uptime_ms(self) -> int:
+        """Since the server was made."""
+
+    @property
+    def node_count(self) -> int:
+        """Nodes of the tree; Java counts the root twice, so an empty one has 5."""
+
+    @property
+    def watch_count(self) -> int:
+        """Watches on data and on children."""
+
+    @property
+    def ephemerals_count(self) -> int:
+        """Nodes that go with their session."""
+
+    @property
+    def approximate_data_size_bytes(self) -> int:
+        """Length of all paths and all data."""
+
+    @property
+    def session_count(self) -> int:
+        """Sessions that are neither closed nor expired."""
+
+
+Command = Callable[[ServerView], str]
+
+
+def is_word(first_bytes: bytes) -> bool:
+    """Whether these four bytes are a word, allowed or not. Anything else is the length of a frame."""
+    return first_bytes in _WORDS
+
+
+def answer(first_bytes: bytes, view: ServerView) -> bytes:
+    """What to send before closing the connection; empty for an interrupted telnet and for words not built
+    yet.
+
+    `first_bytes` is a word (`is_word`). Never raises for what a client sent.
+    """
+    if first_bytes == TELNET_CLOSE:
+        return b""
+    word = first_bytes.decode("ascii")
+    allowed = view.config.four_letter_whitelist
+    if word not in allowed and "*" not in allowed:
+        return f"{word} is not executed because it is not in the whitelist.\n".encode()
+    command = _COMMANDS.get(word)
+    return command(view).encode() if command else b""
+
+
+def _ruok(view: ServerView) -> str:
+    return "imok"
+
+
+def _isro(view: ServerView) -> str:
+    if not view.is_serving:
+        return "null"
+    return "ro" if view.mode == "read-only" else "rw"
+
+
+def _srvr(view: ServerView) -> str:
+    return _version_lines(view) + _server_lines(view) if view.is_serving else NOT_SERVING
+
+
+def _stat(view: ServerView) -> str:
+    if not view.is_serving:
+        return NOT_SERVING
+    clients = "".join(f"{_brief(connection)})\n" for connection in view.connections)
+    return f"{_version_lines(view)}Clients:\n{clients}\n{_server_lines(view)}"
+
+
+def _version_lines(view: ServerView) -> str:
+    read_only = "READ-ONLY mode; serving only read-only clients\n" if view.mode == "read-only" else ""
+    return f"Zookeeper version: {full_version()}\n{read_only}"
+
+
+def _server_lines(view: ServerView) -> str:
+    stats = view.stats
+    latency = f"{stats.min_latency_ms}/{java_double(stats.avg_latency_ms)}/{stats.max_latency_ms}"
+    return (
+        f"Latency min/avg/max: {latency}\n"
+        f"Received: {stats.packets_received}\n"
+        f"Sent: {stats.packets_sent}\n"
+        f"Connections: {_count(view.connections)}\n"
+        f"Outstanding: {view.outstanding_requests}\n"
+        f"Zxid: {java_hex(view.last_processed_zxid)}\n"
+        f"Mode: {view.mode}\n"
+        f"Node count: {view.node_count}\n"
+    )
+
+
+def _cons(view: ServerView) -> str:
+    if not view.is_serving:
+        return NOT_SERVING
+    return "".join(f"{_brief(connection)}{_details(connection)})\n" for connection in view.connections) + "\n"
+
+
+def _brief(connection: ConnectionView) -> str:
+    """A connection up to the closing parenthesis (ServerCnxn.dumpConnectionInfo)."""
+    host, port = connection.remote_address
+    return (
+        f" /{java_address(host)}:{port}[{connection.interest_ops:x}]"
+        f"(queued={connection.outstanding_requests}"
+        f",recved={connection.stats.packets_received}"
+        f",sent={connection.stats.packets_sent}"
+    )
+
+
+def _details(connection: ConnectionView) -> str:
+    if not connection.session_id:
+        return ""
+    stats = connection.stats
+    last_cxid = f",lcxid={java_hex(stats.last_cxid)}" if stats.last_cxid >= 0 else ""
+    return (
+        f",sid={java_hex(connection.session_id)}"
+        f",lop={stats.last_operation}"
+        f",est={stats.established_wall_ms}"
+        f",to={connection.session_timeout_ms}"
+        f"{last_cxid}"
+        f",lzxid={java_hex(stats.last_zxid)}"
+        f",lresp={stats.last_response_ms}"
+        f",llat={stats.last_latency_ms}"
+        f",minlat={max(stats.min_latency_ms, 0)}"
+        f",avglat={stats.avg_latency_ms}"
+        f",maxlat={stats.max_latency_ms}"
+    )
+
+
+def _conf(view: ServerView) -> str:
+    if not view.is_serving:
+        return NOT_SERVING
+    config = view.config
+    snapshots, logs = _version_folders(config)
+    values: Mapping[str, object] = {
+        "clientPort": view.port,
+        "secureClientPort": _NO_SECURE_PORT,
+        "dataDir": snapshots,
+        "dataDirSize": directory_size_bytes(snapshots),
+        "dataLogDir": logs,
+        "dataLogSize": directory_size_bytes(logs),
+        "tickTime": config.tick_time_ms,
+        "maxClientCnxns": config.max_client_cnxns,
+        "minSessionTimeout": config.min_session_timeout_ms,
+        "maxSessionTimeout": config.max_session_timeout_ms,
+        "clientPortListenBacklog": config.client_port_listen_backlog,
+        "serverId": _STANDALONE_SERVER_ID,
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def _dirs(view: ServerView) -> str:
+    if not view.is_serving:
+        return NOT_SERVING
+    snapshots, logs = _version_folders(view.config)
+    return f"datadir_size: {directory_size_bytes(snapshots)}\nlogdir_size: {directory_size_bytes(logs)}\n"
+
+
+def _envi(view: ServerView) -> str:
+    return "Environment:\n" + "".join(f"{key}={value}\n" for key, value in environment())
+
+
+def _mntr(view: ServerView) -> str:
+    if not view.is_serving:
+        return NOT_SERVING
+    return "".join(f"zk_{name}\t{_number(value)}\n" for name, value in gauges(view))
+
+
+def _srst(view: ServerView) -> str:
+    if not view.is_serving:
+        return NOT_SERVING
+    view.stats.reset()
+    return "Server stats reset.\n"
+
+
+def _crst(view: ServerView) -> str:
+    if not view.is_serving:
+        return NOT_SERVING
+    for connection in view.connections:
+        connection.stats.reset()
+    return "Connection stats reset.\n"
+
+
+_COMMANDS: Final[Mapping[str, Command]] = {
+    "conf": _conf,
+    "cons": _cons,
+    "crst": _crst,
+    "dirs": _dirs,
+    "envi": _envi,
+    "isro": _isro,
+    "mntr": _mntr,
+    "ruok": _ruok,
+    "srst": _srst,
+    "srvr": _srvr,
+    "stat": _stat,
+}
+
+_NOT_BUILT: Final = ("dump", "gtmk", "hash", "stmk", "wchc", "wchp", "wchs")
+
+_WORDS: Final = frozenset((TELNET_CLOSE, *(word.encode() for word in (*_COMMANDS, *_NOT_BUILT))))
+
+
+def gauges(view: ServerView) -> Iterator[tuple[str, int | float | str]]:
+    """The values of `mntr`, without their prefix: those Java registers for a standalone server."""
+    stats = view.stats
+    open_files, max_files = file_descriptors()
+    yield "version", full_version()
+    yield "server_state", view.mode
+    yield "avg_latency", stats.avg_latency_ms
+    yield "max_latency", stats.max_latency_ms
+    yield "min_latency", stats.min_latency_ms
+    yield "packets_received", stats.packets_received
+    yield "packets_sent", stats.packets_sent
+    yield "num_alive_connections", _count(view.connections)
+    yield "outstanding_requests", view.outstanding_requests
+    yield "uptime", view.uptime_ms
+    yield "znode_count", view.node_count
+    yield "watch_count", view.watch_count
+    yield "ephemerals_count", view.ephemerals_count
+    yield "approximate_data_size", view.approximate_data_size_bytes
+    yield "global_sessions", view.session_count
+    # Without an ensemble there are no local sessions, and nothing is dropped or encrypted yet.
+    yield "local_sessions", 0
+    yield "open_file_descriptor_count", open_files
+    yield "max_file_descriptor_count", max_files
+    yield "connection_drop_probability", 0.0
+    yield "last_client_response_size", stats.response_bytes_last
+    yield "max_client_response_size", stats.response_bytes_max
+    yield "min_client_response_size", stats.response_bytes_min
+    yield "outstanding_tls_handshake", 0
+    yield "auth_failed_count", stats.auth_failed_count
+    yield "non_mtls_remote_conn_count", 0
+    yield "non_mtls_local_conn_count", 0
+
+
+def _version_folders(config: Config) -> tuple[str, str]:
+    """Where snapshots and logs are, in full (FileTxnSnapLog.getSnapDir and getDataLogDir)."""
+    return (
+        os.path.join(os.path.abspath(config.data_dir), "version-2"),
+        os.path.join(os.path.abspath(config.data_log_dir), "version-2"),
+    )
+
+
+def _number(value: int | float | str) -> str:
+    return java_double(value) if isinstance(value, float) else str(value)
+
+
+def _count(items: Iterable[object]) -> int:
+    return sum(1 for _ in items)

@@ -1,0 +1,36 @@
+"""How Java prints numbers and addresses, for texts that others take apart.
+
+Not here: zxids in log lines (see `jute.ids`), and dates.
+"""
+
+from __future__ import annotations
+
+
+def java_hex(value: int) -> str:
+    """As Java's `Long.toHexString` behind `0x`: negative numbers as 64 bits."""
+    return f"0x{value & 0xFFFF_FFFF_FFFF_FFFF:x}"
+
+
+def java_double(value: float) -> str:
+    """As Java's `Double.toString`: plain from a thousandth up to ten million, otherwise `4.0E-4`."""
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(float(value))
+    for precision in range(1, 18):
+        text = f"{value:.{precision}e}"
+        if float(text) == value:
+            break
+    digits, _, exponent = text.partition("e")
+    return f"{digits}E{int(exponent)}"
+
+
+def java_address(host: str) -> str:
+    """As Java's `InetSocketAddress`: IPv6 in full and in brackets, an IPv4 address inside one on its own."""
+    if ":" not in host:
+        return host
+    import socket
+
+    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    if packed.startswith(b"\0" * 10 + b"\xff\xff"):
+        return socket.inet_ntoa(packed[12:])
+    groups = (int.from_bytes(packed[at : at + 2], "big") for at in range(0, 16, 2))
+    return f"[{':'.join(f'{group:x}' for group in groups)}]"

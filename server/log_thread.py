@@ -1,0 +1,68 @@
+"""The thread that writes the transaction log, so that a slow disk stops nobody but the writers.
+
+Batches are handed over whole; one that is done is announced through an eventfd that the event loop polls
+together with the client sockets. The thread runs as little Python as it can: it competes with the event loop
+for the interpreter.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from queue import SimpleQueue
+
+from ..storage.errors import StorageError
+from ..storage.txn_log import LogBatch
+
+_log = logging.getLogger(__name__)
+
+
+class LogThread:
+    """Writes batches one at a time, in order.
+
+    Args:
+        warn_ms: a write slower than this is logged (``fsync.warningthresholdms``).
+
+    ``fileno`` is readable when the batch submitted last is written or has failed; then call ``finished``.
+    """
+
+    def __init__(self, warn_ms: int) -> None:
+        self._warn_s = warn_ms / 1000
+        self._queue: SimpleQueue[LogBatch | None] = SimpleQueue()
+        self._failure: BaseException | None = None
+        self._eventfd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="zoolet-log", daemon=True)
+        self._thread.start()
+
+    def fileno(self) -> int:
+        return self._eventfd
+
+    def submit(self, batch: LogBatch) -> None:
+        """Hand over a batch; the one before must have been announced."""
+        self._queue.put(batch)
+
+    def finished(self) -> None:
+        """Take the announcement. Raises StorageError if the write failed: nothing of it may be answered."""
+        os.eventfd_read(self._eventfd)
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Finish what is being written and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+        os.close(self._eventfd)
+
+    def _run(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            started = time.monotonic()
+            try:
+                batch.write()
+            except (StorageError, OSError) as error:
+                self._failure = error
+            os.eventfd_write(self._eventfd, 1)
+            took = time.monotonic() - started
+            if took > self._warn_s:
+                _log.warning("writing %d transactions to the log took %.0f ms", batch.count, took * 1000)

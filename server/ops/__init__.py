@@ -1,0 +1,1 @@
+"""What each operation does: handlers by family, and the one table that lists them all."""

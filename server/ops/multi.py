@@ -1,0 +1,177 @@
+"""multi and multiRead: several operations in one request.
+
+On the wire both are lists of ``MultiHeader`` and record, which jute itself cannot express. A multi takes
+one zxid; each operation is prepared on top of the ones before it, and one failure takes all of them back.
+
+Sources: ``MultiOperationRecord``, ``MultiResponse``, ``PrepRequestProcessor`` (case multi),
+``DataTree.processTxn`` (case multi), ``FinalRequestProcessor``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ...jute.codes import CreateMode, ErrorCode, OpCode
+from ...jute.errors import JuteError
+from ...jute.proto import (
+    CreateRequest,
+    CreateTTLRequest,
+    ErrorResponse,
+    GetChildrenRequest,
+    GetDataRequest,
+    MultiHeader,
+)
+from ...jute.record import Record
+from ...jute.txn import ErrorTxn, MultiTxn, Txn
+from ..data_node import DataNode
+from ..errors import KeeperError, MarshallingError
+from .context import Client, Operation, PrepContext, ReadContext, TxnContext
+
+_END: Final = MultiHeader(-1, True, -1).encode()
+_FLAGS: Final = frozenset(CreateMode)
+
+
+class PreparedMulti:
+    """A multi's sub-txns in decoded form, and after application the results the client is told."""
+
+    __slots__ = ("ops", "results")
+
+    def __init__(self, ops: list[tuple[Operation, Record]]) -> None:
+        self.ops = ops
+        self.results: list[bytes] = []
+
+    def encode(self) -> bytes:
+        """Bytes of the ``MultiTxn``."""
+        return MultiTxn(tuple(Txn(op.opcode, txn.encode()) for op, txn in self.ops)).encode()
+
+
+def decode_operations(body: bytes, operations: dict[int, Operation]) -> Iterator[tuple[Operation, Record]]:
+    """The operations in a request body. Raises MarshallingError on anything that may not stand there.
+
+    Reads and writes can't be mixed; the flag of a create must be one that exists.
+    """
+    reading: bool | None = None
+    offset = 0
+    try:
+        while True:
+            header, offset = MultiHeader.decode(body, offset)
+            if header.done:
+                return
+            op = operations.get(header.type)
+            if op is None or op.request is None or not (op.in_multi or op.in_multi_read):
+                raise MarshallingError(f"operation {header.type} in a multi")
+            if reading is None:
+                reading = op.in_multi_read
+            elif reading is not op.in_multi_read:
+                raise MarshallingError("reads and writes in one multi")
+            request, offset = op.request.decode(body, offset)
+            assert isinstance(request, Record)
+            if isinstance(request, (CreateRequest, CreateTTLRequest)):
+                _check_create(request)
+            yield op, request
+    except JuteError as error:
+        raise MarshallingError(str(error)) from None
+
+
+def _check_create(request: CreateRequest | CreateTTLRequest) -> None:
+    """What the original can't even represent refuses the multi as a whole."""
+    if request.flags not in _FLAGS or request.acl is None:
+        raise MarshallingError(f"create flags {request.flags}, ACL {request.acl}")
+
+
+def prep_multi(context: PrepContext, body: bytes) -> PreparedMulti:
+    """Prepare every operation; on the first failure take all back and note the errors instead.
+
+    The sub-txns before the failing one keep their types in the log, as the original writes them; whoever
+    applies the txn sees the error among them and applies none.
+    """
+    requests = list(decode_operations(body, context.operations))
+    if any(op.in_multi_read or getattr(request, "path", None) is None for op, request in requests):
+        raise MarshallingError("a read or a null path in a multi")
+    error_op = context.operations[OpCode.ERROR]
+    ops: list[tuple[Operation, Record]] = []
+    failed = False
+    context.changes.begin_multi()
+    for op, request in requests:
+        if failed:
+            ops.append((error_op, ErrorTxn(ErrorCode.RUNTIME_INCONSISTENCY)))
+            continue
+        try:
+            assert op.prep is not None
+            txn = op.prep(context, request)
+            assert txn is not None
+            ops.append((op, txn))
+        except MarshallingError:
+            context.changes.rollback_multi()
+            raise
+        except KeeperError as error:
+            context.changes.rollback_multi()
+            failed = True
+            ops.append((error_op, ErrorTxn(error.code)))
+    if not failed:
+        context.changes.commit_multi()
+    return PreparedMulti(ops)
+
+
+def apply_multi(context: TxnContext, txn: PreparedMulti | MultiTxn) -> None:
+    """Apply all sub-txns, or none if one of them is an error."""
+    if isinstance(txn, PreparedMulti):
+        ops, results = txn.ops, txn.results
+    else:
+        ops, results = _decoded(context, txn), []
+    if any(op.opcode == OpCode.ERROR for op, _ in ops):
+        code: int = ErrorCode.OK
+        for op, sub_txn in ops:
+            if op.opcode == OpCode.ERROR:
+                assert isinstance(sub_txn, ErrorTxn)
+                code = sub_txn.err
+            results.append(error_result(code))
+        return
+    for op, sub_txn in ops:
+        assert op.apply is not None
+        assert op.reply is not None
+        node = op.apply(context, sub_txn)
+        results.append(MultiHeader(op.result_type, False, 0).encode() + op.reply(sub_txn, node))
+
+
+def _decoded(context: TxnContext, txn: MultiTxn) -> list[tuple[Operation, Record]]:
+    """Sub-txns of a multi read from the log. Raises JuteError, KeyError on a type that can't be there."""
+    ops: list[tuple[Operation, Record]] = []
+    for sub in txn.txns or ():
+        op = context.operations[sub.type]
+        assert op.txn is not None
+        ops.append((op, op.txn.decode(sub.data or b"")[0]))
+    return ops
+
+
+def error_result(code: int) -> bytes:
+    """One failed operation among the results: the code stands in header and body."""
+    return MultiHeader(OpCode.ERROR, False, code).encode() + ErrorResponse(code).encode()
+
+
+def reply_multi(txn: PreparedMulti, node: DataNode | None) -> bytes:
+    """Body of ``MultiResponse``; the reply header's error is 0 even when the operations failed."""
+    return b"".join((*txn.results, _END))
+
+
+def final_multi_read(context: ReadContext, client: Client, body: bytes) -> bytes:
+    """Each read answered or refused on its own; watches are not set.
+
+    A multiRead of writes answers a marshalling error with the results so far behind it.
+    """
+    results: list[bytes] = []
+    for op, request in list(decode_operations(body, context.operations)):
+        if not op.in_multi_read:
+            raise MarshallingError(f"{op.name} in a multiRead", body=_END)
+        assert op.final is not None
+        assert isinstance(request, (GetDataRequest, GetChildrenRequest))
+        try:
+            result = op.final(context, client, type(request)(request.path, False))
+        except MarshallingError as error:
+            raise MarshallingError(str(error), body=b"".join((*results, _END))) from None
+        except KeeperError as error:
+            results.append(error_result(error.code))
+        else:
+            results.append(MultiHeader(op.opcode, False, 0).encode() + result)
+    return b"".join((*results, _END))

@@ -1,0 +1,90 @@
+"""PrepRequestProcessor: decides what a write will do.
+
+It decodes the request, checks it against the tree as it will be once everything outstanding is applied,
+gives it a zxid and a time, and writes down the txn. A write that fails becomes an error txn: it takes a zxid
+and is logged like any other, as in the original. The one exception, also the original's, is a single write
+that can't be decoded: it takes no zxid.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ..jute.codes import ErrorCode, OpCode
+from ..jute.errors import JuteError
+from ..jute.ids import Zxid
+from ..jute.txn import ErrorTxn
+from .digest import as_long
+from .errors import KeeperError
+from .ops.context import Kind, PrepContext
+from .request import Request
+
+_log = logging.getLogger(__name__)
+
+
+class PrepRequestProcessor:
+    """First of the chain.
+
+    Args:
+        context: the tree to be.
+        last_zxid: zxid of the newest txn there is.
+        next_processor: takes the prepared request.
+        wall_ms: wall clock, ms since 1970.
+    """
+
+    def __init__(
+        self,
+        context: PrepContext,
+        last_zxid: Zxid,
+        next_processor: Callable[[Request], None],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self.context = context
+        self.last_zxid = last_zxid
+        self._next = next_processor
+        self._wall_ms = wall_ms
+
+    def process(self, request: Request) -> None:
+        """Prepare a write (a barrier passes through) and hand it on."""
+        operation = request.operation
+        if operation.kind is Kind.BARRIER:
+            self._decode(request)
+        elif operation.request is None or request.record is not None or self._decode(request):
+            self._prepare(request)
+        self._next(request)
+
+    def _decode(self, request: Request) -> bool:
+        decoder = request.operation.request
+        assert decoder is not None
+        try:
+            request.record = decoder.decode(request.frame, 8)[0]
+        except JuteError as error:
+            _log.info("undecodable request: %s", error)
+            request.error = ErrorCode.MARSHALLING_ERROR
+            return False
+        return True
+
+    def _prepare(self, request: Request) -> None:
+        context, operation = self.context, request.operation
+        self.last_zxid = context.zxid = Zxid(self.last_zxid + 1)
+        request.zxid = context.zxid
+        request.time_ms = context.time_ms = self._wall_ms()
+        request.has_txn = True
+        context.session_id = request.session_id
+        context.now_ms = request.received_ms
+        context.identities = request.client.identities if request.client is not None else ()
+        assert operation.prep is not None
+        try:
+            request.txn = operation.prep(context, request.record)
+        except KeeperError as error:
+            request.error = error.code
+            request.txn = ErrorTxn(error.code)
+            return
+        if context.changes.tree.digest_enabled:
+            request.digest = as_long(context.changes.digest)
+
+    @staticmethod
+    def txn_type(request: Request) -> int:
+        """Type in the txn's header: the opcode, or ``error`` for a write that failed."""
+        return OpCode.ERROR if request.error else request.operation.opcode

@@ -1,0 +1,71 @@
+"""A request on its way through the pipeline.
+
+Only what has to wait gets one of these: writes, and reads behind a write of their own session. Any other
+read is answered where it is read, without an object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..jute.ids import SessionId
+from .ops.context import Operation
+
+if TYPE_CHECKING:
+    from .connection import ServerConnection
+
+
+class Request:
+    """What was asked, by whom, and what became of it.
+
+    Attributes:
+        client: connection to answer; None for what the server asks of itself (expiry).
+        frame: the request as received, header included; b"" if there was none.
+        record: decoded body, where the decoding could not wait.
+        zxid: of the txn; 0 if it takes none.
+        txn: what is logged and applied; None for a txn without body.
+        has_txn: whether there is a txn at all.
+        error: code that goes into the reply header.
+        error_body: bytes behind such a header, almost always none.
+    """
+
+    __slots__ = (
+        "client",
+        "cxid",
+        "digest",
+        "error",
+        "error_body",
+        "frame",
+        "has_txn",
+        "operation",
+        "received_ms",
+        "record",
+        "session_id",
+        "time_ms",
+        "txn",
+        "zxid",
+    )
+
+    def __init__(
+        self,
+        client: ServerConnection | None,
+        session_id: SessionId,
+        cxid: int,
+        operation: Operation,
+        frame: bytes,
+        received_ms: int,
+    ) -> None:
+        self.client = client
+        self.session_id = session_id
+        self.cxid = cxid
+        self.operation = operation
+        self.frame = frame
+        self.received_ms = received_ms
+        self.record: Any = None
+        self.zxid = 0
+        self.time_ms = 0
+        self.txn: Any = None
+        self.has_txn = False
+        self.digest: int | None = None
+        self.error = 0
+        self.error_body = b""

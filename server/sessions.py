@@ -1,0 +1,124 @@
+"""Sessions: ids, passwords, timeouts, expiry (``SessionTrackerImpl``). Pure: time is passed in."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from ..jute.codes import CONTAINER_OWNER
+from ..jute.ids import SessionId, to_signed64
+from .errors import SessionExpired
+from .expiry_queue import ExpiryQueue
+
+PASSWORD_BYTES: Final = 16
+NO_PASSWORD: Final = bytes(PASSWORD_BYTES)
+_SECRET: Final = 0xB3415C00
+_LCG_MULTIPLIER: Final = 0x5DEECE66D
+_LCG_MASK: Final = (1 << 48) - 1
+
+
+def session_password(session_id: int) -> bytes:
+    """The 16 bytes of ``java.util.Random(id ^ 0xB3415C00).nextBytes``.
+
+    Deterministic, so that every server of an ensemble, Java or not, can check every session.
+    """
+    seed = ((session_id ^ _SECRET) ^ _LCG_MULTIPLIER) & _LCG_MASK
+    password = bytearray()
+    for _ in range(PASSWORD_BYTES // 4):
+        seed = (seed * _LCG_MULTIPLIER + 0xB) & _LCG_MASK
+        password += (seed >> 16).to_bytes(4, "little")
+    return bytes(password)
+
+
+def check_password(session_id: int, password: bytes | None) -> bool:
+    """Does the password belong to the session? Session 0 has none."""
+    return session_id != 0 and hmac.compare_digest(password or b"", session_password(session_id))
+
+
+def first_session_id(server_id: int, now_ms: int) -> SessionId:
+    """The first id a server gives out: server id in the top byte, 40 bits of ms below it.
+
+    Args:
+        server_id: 1 on a standalone server, ``myid`` in an ensemble.
+        now_ms: ms of a clock that never jumps (the original's ``currentElapsedTime``).
+    """
+    session_id = ((now_ms << 24) & 0xFFFFFFFFFFFFFFFF) >> 8
+    session_id = to_signed64((session_id & 0x00FFFFFFFFFFFFFF) | (server_id << 56))
+    return SessionId(session_id + 1 if session_id == CONTAINER_OWNER else session_id)
+
+
+class Session:
+    """A tracked session. ``closing`` once its end is in the pipeline: it can't be touched any more."""
+
+    __slots__ = ("closing", "session_id", "timeout_ms")
+
+    def __init__(self, session_id: SessionId, timeout_ms: int) -> None:
+        self.session_id = session_id
+        self.timeout_ms = timeout_ms
+        self.closing = False
+
+
+class SessionTracker:
+    """Sessions a server answers for, and when each expires.
+
+    Args:
+        tick_ms: width of an expiry bucket.
+        server_id: goes into the ids of new sessions.
+        now_ms: the current time of the clock that never jumps.
+        sessions: sessions known from disk, id -> timeout in ms; they all start a full timeout.
+    """
+
+    def __init__(self, tick_ms: int, server_id: int, now_ms: int, sessions: dict[int, int]) -> None:
+        self.sessions: dict[int, Session] = {}
+        self.queue: ExpiryQueue[int] = ExpiryQueue(tick_ms, now_ms)
+        self._next_id = first_session_id(server_id, now_ms)
+        for session_id, timeout_ms in sessions.items():
+            self.track(SessionId(session_id), timeout_ms, now_ms)
+
+    def create(self, timeout_ms: int, now_ms: int) -> SessionId:
+        """A new session's id; it is tracked from now on."""
+        session_id = self._next_id
+        self._next_id = SessionId(session_id + 1)
+        self.track(session_id, timeout_ms, now_ms)
+        return session_id
+
+    def track(self, session_id: SessionId, timeout_ms: int, now_ms: int) -> None:
+        """Start (or go on) tracking a session."""
+        if session_id not in self.sessions:
+            self.sessions[session_id] = Session(session_id, timeout_ms)
+        self.queue.update(session_id, timeout_ms, now_ms)
+
+    def touch(self, session_id: int, timeout_ms: int, now_ms: int) -> bool:
+        """The session was heard of: move its deadline. False if it is unknown or closing."""
+        session = self.sessions.get(session_id)
+        if session is None or session.closing:
+            return False
+        self.queue.update(session_id, timeout_ms, now_ms)
+        return True
+
+    def check(self, session_id: int) -> None:
+        """Raise SessionExpired unless the session lives."""
+        session = self.sessions.get(session_id)
+        if session is None or session.closing:
+            raise SessionExpired
+
+    def set_closing(self, session_id: int) -> None:
+        """Its end is in the pipeline."""
+        session = self.sessions.get(session_id)
+        if session is not None:
+            session.closing = True
+
+    def remove(self, session_id: int) -> None:
+        """Its end has been applied."""
+        self.sessions.pop(session_id, None)
+        self.queue.remove(session_id)
+
+    def expired(self, now_ms: int) -> list[SessionId]:
+        """Sessions whose time is up, marked as closing."""
+        gone = []
+        for session_id in self.queue.poll(now_ms):
+            session = self.sessions.get(session_id)
+            if session is not None and not session.closing:
+                session.closing = True
+                gone.append(session.session_id)
+        return gone

@@ -1,0 +1,125 @@
+"""SyncRequestProcessor: makes writes durable, many with one fsync, and says when a snapshot is due.
+
+Pure: it turns requests into a batch for the log and, when told that the batch is durable, hands its requests
+on in order. Whoever owns a thread does the writing in between. While a batch is being written the next one
+gathers: that is the group commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from ..storage.txn_log import LogBatch, TxnLog
+from .database import encode_payload
+from .prep import PrepRequestProcessor
+from .request import Request
+
+
+class SnapshotTrigger:
+    """When to take a snapshot: after between half and all of ``snapCount`` txns or the size limit.
+
+    The randomness keeps the members of an ensemble from doing it at the same moment
+    (``SyncRequestProcessor.shouldSnapshot``).
+
+    Args:
+        snap_count: ``snapCount``.
+        size_limit_bytes: ``snapSizeLimitInKb`` in bytes; 0 or less switches the limit off.
+        random: source of the randomisation.
+        count: txns in the log already.
+    """
+
+    def __init__(self, snap_count: int, size_limit_bytes: int, random: Random, count: int = 0) -> None:
+        self._half_count = snap_count // 2
+        self._half_bytes = size_limit_bytes // 2
+        self._random = random
+        self.reset()
+        self._count = count
+
+    def reset(self) -> None:
+        """Start counting anew, with new randomness."""
+        self._count = 0
+        self._bytes = 0
+        self._count_limit = self._half_count + self._random.randrange(max(self._half_count, 1))
+        self._bytes_limit = self._half_bytes + self._random.randrange(max(self._half_bytes, 1))
+
+    def logged(self, payload_bytes: int) -> bool:
+        """Count one txn; True when a snapshot is due (and the count starts anew)."""
+        self._count += 1
+        self._bytes += payload_bytes
+        due = self._count > self._count_limit or 0 < self._half_bytes and self._bytes > self._bytes_limit
+        if due:
+            self.reset()
+        return due
+
+
+class SyncRequestProcessor:
+    """Second of the chain.
+
+    Args:
+        log: where txns go.
+        trigger: counts towards the next snapshot.
+        next_processor: takes each request once it is durable.
+        snapshot_due: called when a snapshot should be taken; the log has been rolled by then.
+    """
+
+    def __init__(
+        self,
+        log: TxnLog,
+        trigger: SnapshotTrigger,
+        next_processor: Callable[[Request], None],
+        snapshot_due: Callable[[], None],
+    ) -> None:
+        self._log = log
+        self._trigger = trigger
+        self._next = next_processor
+        self._snapshot_due = snapshot_due
+        self._queued: list[Request] = []
+        self._in_flight: list[Request] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is being written."""
+        return bool(self._in_flight)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is being written."""
+        return not self._queued and not self._in_flight
+
+    def process(self, request: Request) -> None:
+        """Take a prepared request; its txn, if it has one, goes to the log."""
+        if request.has_txn:
+            payload = encode_payload(
+                request.session_id,
+                request.cxid,
+                request.zxid,
+                request.time_ms,
+                PrepRequestProcessor.txn_type(request),
+                request.txn,
+                request.digest,
+            )
+            self._log.append(request.zxid, payload)  # type: ignore[arg-type]
+            if self._trigger.logged(len(payload)):
+                self._log.roll()
+                self._snapshot_due()
+        self._queued.append(request)
+
+    def take_batch(self) -> LogBatch | None:
+        """What has to be written now; None while a batch is under way or when nothing needs the disk.
+
+        After writing it call ``flushed``.
+        """
+        if self._in_flight or not self._queued:
+            return None
+        self._in_flight, self._queued = self._queued, []
+        batch = self._log.take_batch()
+        if batch is None:
+            self.flushed()
+        return batch
+
+    def flushed(self) -> None:
+        """The batch is durable: its requests go on, in order."""
+        requests, self._in_flight = self._in_flight, []
+        for request in requests:
+            self._next(request)

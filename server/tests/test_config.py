@@ -1,0 +1,474 @@
+"""The configuration is read as Java reads it, and says clearly what is wrong with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+from zoolet.server.config import Config, ConfigError, Parsed, config_from, find_property, parse_config
+from zoolet.server.setting import ANYTHING, Status
+from zoolet.server.settings_manual import manual
+from zoolet.server.settings_recognised import RECOGNISED
+from zoolet.server.settings_table import IMPLEMENTED
+
+ALL = (*IMPLEMENTED, *RECOGNISED)
+MANUAL_PAGE = Path(__file__).parents[2] / "docs" / "config.md"
+
+
+def parse(folder: Path, text: str, **properties: str) -> Parsed:
+    """Parse a zoo.cfg with this text (and a data folder and port, unless it names them)."""
+    lines = text if "dataDir" in text else f"{text}\ndataDir=/data"
+    lines = lines if "clientPort" in text or "server." in text else f"{lines}\nclientPort=2181"
+    path = folder / "zoo.cfg"
+    path.write_bytes(lines.encode("latin-1"))
+    return parse_config([str(path)], {name.replace("__", "."): value for name, value in properties.items()})
+
+
+def error_of(folder: Path, text: str, **properties: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(folder, text, **properties)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- without a configuration file -----------------------------------------------------------------------
+
+
+def test_nothing_at_all_means_loopback_2181_and_a_visible_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config, warnings = parse_config()
+    assert (config.client_port_address, config.client_port) == ("127.0.0.1", 2181)
+    assert config.data_dir == config.data_log_dir == str(tmp_path / "zookeeper-data")
+    assert "*" in config.four_letter_whitelist
+    assert config.max_client_cnxns == 0
+    assert warnings == ()
+
+
+def test_positional_arguments_are_port_folder_tick_and_connections() -> None:
+    config, _ = parse_config(["2182", "/data", "100", "7"])
+    assert (config.client_port, config.data_dir, config.tick_time_ms, config.max_client_cnxns) == (
+        2182,
+        "/data",
+        100,
+        7,
+    )
+    assert (config.min_session_timeout_ms, config.max_session_timeout_ms) == (200, 2000)
+
+
+def test_properties_are_stronger_than_what_holds_without_a_file() -> None:
+    config, _ = parse_config([], {"zookeeper.clientPortAddress": "0.0.0.0", "zookeeper.maxClientCnxns": "3"})
+    assert (config.client_port_address, config.max_client_cnxns) == ("0.0.0.0", 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x", "/data"], "command line: clientPort=x: expected a port number"),
+        (["70000", "/data"], "command line: clientPort=70000: expected a port number from 0 to 65535"),
+        (["1", "/data", "0"], "command line: tickTime=0: expected a whole number of milliseconds from 1"),
+        (["1", "/data", "1", "1", "1"], "too many arguments: 1 /data 1 1 1"),
+        (
+            ["2181"],
+            "cannot read the configuration file 2181: No such file or directory (a port needs a data folder",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(arguments)
+    assert str(caught.value).startswith(message)
+
+
+def test_without_a_file_the_properties_library_is_not_imported() -> None:
+    """It costs 40 ms of a cold start."""
+    code = (
+        "import sys; from zoolet.server.config import parse_config; parse_config(['0', '/d']);"
+        "bad = {'javaproperties', 'zoolet.server.settings_recognised', 'difflib'} & set(sys.modules);"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- zoo.cfg --------------------------------------------------------------------------------------------
+
+
+def test_java_properties_syntax_is_understood(tmp_path: Path) -> None:
+    text = "# comment\n! comment\n dataDir = /a\\\n   b\nclientPort:2182\ntickTime 1000\n"
+    text += "4lw.commands.whitelist=\\u0072uok , stat\r\n"
+    config = parse(tmp_path, text).config
+    assert (config.data_dir, config.client_port, config.tick_time_ms) == ("/ab", 2182, 1000)
+    assert config.four_letter_whitelist == {"ruok", "stat", "srvr"}
+
+
+def test_defaults_of_a_file_are_those_of_zookeeper(tmp_path: Path) -> None:
+    config, warnings = parse(tmp_path, "")
+    assert warnings == ()
+    assert (config.tick_time_ms, config.min_session_timeout_ms, config.max_session_timeout_ms) == (
+        3000,
+        6000,
+        60000,
+    )
+    assert (config.max_client_cnxns, config.client_port_address, config.client_port_listen_backlog) == (
+        60,
+        "",
+        -1,
+    )
+    assert (config.snap_count, config.pre_alloc_size_kb, config.force_sync) == (100_000, 65_536, True)
+    assert config.jute_max_buffer_bytes == config.jute_max_buffer_extra_bytes == 1_048_575
+    assert config.four_letter_whitelist == {"srvr"}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("tickTime=2s", "zoo.cfg:1: tickTime=2s: expected a whole number of milliseconds"),
+        ("maxClientCnxns=1_000", "zoo.cfg:1: maxClientCnxns=1_000: expected a whole number"),
+        ("maxClientCnxns=3000000000", "zoo.cfg:1: maxClientCnxns=3000000000: expected a whole number from"),
+        ("digest.enabled=yes", "zoo.cfg:1: digest.enabled=yes: expected true or false"),
+        ("forceSync=true", "zoo.cfg:1: forceSync=true: expected yes or no"),
+        (
+            "snapshot.compression.method=zip",
+            "zoo.cfg:1: snapshot.compression.method=zip: expected gz or snappy or nothing",
+        ),
+        ("initLimit=ten", "zoo.cfg:1: initLimit=ten: expected a whole number of ticks"),
+        ("electionAlg=1", "zoo.cfg:1: electionAlg=1: expected 3"),
+        ("peerType=boss", "zoo.cfg:1: peerType=boss: expected participant or observer"),
+        (
+            "\n# x\\\nautopurge.purgeInterval=x",
+            "zoo.cfg:3: autopurge.purgeInterval=x: expected a whole number of hours",
+        ),
+    ],
+)
+def test_a_mistyped_value_names_file_line_key_and_what_was_expected(
+    tmp_path: Path, line: str, problem: str
+) -> None:
+    assert error_of(tmp_path, line).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "minSessionTimeout=9000\nmaxSessionTimeout=8000",
+            "zoo.cfg: minSessionTimeout (9000 ms) must not be larger",
+        ),
+        (
+            "maxSessionTimeout=5999",
+            "zoo.cfg: minSessionTimeout (6000 ms) must not be larger than maxSessionTimeout (5999",
+        ),
+        ("dataDir=/data\n#clientPort", "zoo.cfg: clientPort is not set"),
+        ("#dataDir", "zoo.cfg: dataDir is not set"),
+        ("dataDir=\n", "zoo.cfg:1: dataDir=: expected a path"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_errors(tmp_path: Path, text: str, problem: str) -> None:
+    assert error_of(tmp_path, text).startswith(problem)
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the configuration file .*/none\.cfg: No such file"):
+        parse_config([str(tmp_path / "none.cfg")])
+
+
+def test_booleans_are_read_in_any_case(tmp_path: Path) -> None:
+    assert parse(tmp_path, "digest.enabled=FALSE").config.digest_enabled is False
+
+
+# --- unknown keys, system properties, precedence --------------------------------------------------------
+
+
+def test_an_unknown_key_is_named_in_one_warning_and_becomes_a_system_property(tmp_path: Path) -> None:
+    config, warnings = parse(tmp_path, "tickTme=5\nmy.plugin=on")
+    assert warnings == (
+        "zoo.cfg:1: nothing knows the key 'tickTme' (did you mean tickTime?); it is ignored",
+        "zoo.cfg:2: nothing knows the key 'my.plugin'; it is ignored",
+    )
+    assert config.system_properties["zookeeper.my.plugin"] == "on"
+
+
+def test_a_key_java_reads_as_a_property_works_in_both_places(tmp_path: Path) -> None:
+    assert parse(tmp_path, "snapCount=7").config.snap_count == 7
+    assert parse(tmp_path, "", zookeeper__snapCount="8").config.snap_count == 8
+
+
+def test_the_file_wins_over_the_command_line_and_says_so(tmp_path: Path) -> None:
+    config, warnings = parse(tmp_path, "snapCount=7", zookeeper__snapCount="8")
+    assert config.snap_count == 7
+    assert warnings == (
+        "zoo.cfg:1: snapCount is set twice; this one is used, not -Dzookeeper.snapCount (command line)",
+    )
+
+
+def test_the_last_of_two_lines_wins_and_says_so(tmp_path: Path) -> None:
+    config, warnings = parse(tmp_path, "tickTime=10\ntickTime=20")
+    assert config.tick_time_ms == 20
+    assert warnings == ("zoo.cfg:2: tickTime is set twice; this one is used, not tickTime (zoo.cfg:1)",)
+
+
+def test_the_prefixed_spelling_of_a_property_is_stronger() -> None:
+    short, long = "fsync.warningthresholdms", "zookeeper.fsync.warningthresholdms"
+    for properties in ({short: "1", long: "2"}, {long: "2", short: "1"}):
+        assert parse_config([], properties).config.fsync_warning_threshold_ms == 2
+    assert parse_config([], {short: "1"}).config.fsync_warning_threshold_ms == 1
+
+
+def test_a_real_system_property_has_no_effect_in_a_file_and_says_so(tmp_path: Path) -> None:
+    config, warnings = parse(tmp_path, "jute.maxbuffer=100")
+    assert config.jute_max_buffer_bytes == 1_048_575
+    assert warnings == ("zoo.cfg:1: jute.maxbuffer has no effect in a file, only as -Djute.maxbuffer=100",)
+    assert parse_config([], {"jute.maxbuffer": "4000000"}).config.jute_max_buffer_bytes == 4_000_000
+
+
+def test_foreign_properties_are_tolerated_and_unknown_ones_of_ours_named() -> None:
+    foreign = {"log4j.configuration": "x", "java.net.preferIPv4Stack": "true", "zookeeper.log.dir": "/x"}
+    assert parse_config([], foreign).warnings == ()
+    warnings = parse_config([], {"zookeeper.snapCuont": "1"}).warnings
+    assert warnings == ("-Dzookeeper.snapCuont: nothing knows this property; it is ignored",)
+
+
+def test_a_mistyped_property_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"command line: -Dzookeeper\.snapCount=x: expected a whole number"):
+        parse_config([], {"zookeeper.snapCount": "x"})
+
+
+def test_a_secret_is_never_shown(tmp_path: Path) -> None:
+    config, warnings = parse(
+        tmp_path, "DigestAuthenticationProvider.superDigest=super:hush\nssl.keyStore.password=hush"
+    )
+    assert config.super_digest == "super:hush"
+    assert "hush" not in repr(config)
+    assert "hush" not in " ".join(warnings)
+
+
+# --- what is not built yet ------------------------------------------------------------------------------
+
+
+def test_what_is_not_built_is_named_in_one_warning(tmp_path: Path) -> None:
+    text = (
+        "secureClientPort=2281\nssl.keyStore.location=/k\nautopurge.purgeInterval=1\nadmin.enableServer=true"
+    )
+    assert parse(tmp_path, text).warnings == (
+        "not built yet in zoolet and ignored:"
+        " secureClientPort (zoo.cfg:1), ssl.keyStore.location (zoo.cfg:2),"
+        " autopurge.purgeInterval (zoo.cfg:3), admin.enableServer (zoo.cfg:4)",
+    )
+
+
+def test_values_that_change_nothing_are_not_worth_a_warning(tmp_path: Path) -> None:
+    """The configuration of the official container image, and what Java's kazoo harness adds."""
+    text = """\
+dataDir=/data
+dataLogDir=/datalog
+tickTime=2000
+initLimit=5
+syncLimit=2
+autopurge.snapRetainCount=3
+autopurge.purgeInterval=0
+maxClientCnxns=60
+standaloneEnabled=true
+admin.enableServer=false
+admin.serverPort=8081
+reconfigEnabled=true
+serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory
+quorum.cnxn.threads.size=20
+server.1=localhost:2888:3888;2181
+"""
+    assert parse(tmp_path, text).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "enforce.auth.enabled=true",
+        "sessionRequireClientSASLAuth=TRUE",
+        "emulate353TTLNodes=true",
+        "standaloneEnabled=false",
+    ],
+)
+def test_what_would_be_unsafe_to_ignore_is_refused(tmp_path: Path, line: str) -> None:
+    assert error_of(tmp_path, line) == f"zoo.cfg:1: {line}: not built yet in zoolet, and unsafe to ignore"
+
+
+# --- lists of servers -----------------------------------------------------------------------------------
+
+
+def test_a_single_server_is_standalone_and_its_line_may_name_the_client_port(tmp_path: Path) -> None:
+    config = parse(tmp_path, "server.1=zoo1:2888:3888;2182").config
+    assert (config.client_port, config.client_port_address) == (2182, "")
+    config = parse(tmp_path, "server.1=zoo1:2888:3888:participant;127.0.0.1:2183").config
+    assert (config.client_port, config.client_port_address) == (2183, "127.0.0.1")
+    assert parse(tmp_path, "clientPort=5\nserver.1=[::1]:2888:3888|h:1:2").config.client_port == 5
+
+
+def test_an_ensemble_is_refused_by_name(tmp_path: Path) -> None:
+    text = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2:observer"
+    problem = (
+        "zoo.cfg:2: server.2: an ensemble of 3 servers is configured, and this version of zoolet only runs"
+    )
+    assert error_of(tmp_path, text).startswith(problem)
+
+
+def test_observers_alone_are_refused(tmp_path: Path) -> None:
+    assert "observers need an ensemble" in error_of(tmp_path, "server.1=a:1:2\nserver.2=b:1:2:observer")
+
+
+def test_two_client_ports_that_differ_are_refused(tmp_path: Path) -> None:
+    text = "clientPort=2181\nserver.1=a:1:2;2182"
+    assert error_of(tmp_path, text) == "zoo.cfg:2: server.1 has client port 2182, but clientPort is 2181"
+
+
+@pytest.mark.parametrize("line", ["server.x=a:1:2", "server.1=a", "server.1=a:b:c", "server.1=a:1:2;x"])
+def test_a_malformed_server_line_is_an_error(tmp_path: Path, line: str) -> None:
+    assert error_of(tmp_path, line).startswith(f"zoo.cfg:1: {line}: expected server.<number>=host:port")
+
+
+def test_the_dynamic_file_is_looked_into(tmp_path: Path) -> None:
+    dynamic = tmp_path / "zoo.cfg.dynamic"
+    dynamic.write_text("server.1=a:1:2;7\n")
+    assert parse(tmp_path, f"dynamicConfigFile={dynamic}\n# server.").config.client_port == 7
+    dynamic.write_text("server.1=a:1:2;7\nserver.2=b:1:2;7\n")
+    assert "zoo.cfg.dynamic:2: server.2" in error_of(tmp_path, f"dynamicConfigFile={dynamic}")
+
+
+# --- configurations made by programs --------------------------------------------------------------------
+
+
+def test_a_program_may_use_keys_properties_and_field_names() -> None:
+    config = config_from(
+        {"snapCount": 7, "jute.maxbuffer": 99, "4lw.commands.whitelist": ["ruok"]},
+        beneath={"snapCount": 1, "tickTime": 100, "forceSync": True},
+        data_dir="/data",
+        client_port=0,
+        force_sync=False,
+        digest_enabled=False,
+    )
+    assert (config.snap_count, config.jute_max_buffer_bytes, config.tick_time_ms) == (7, 99, 100)
+    assert (config.force_sync, config.digest_enabled) == (False, False)
+    assert config.four_letter_whitelist == {"ruok", "srvr"}
+
+
+def test_a_program_that_misspells_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting 'snapCuont' \(did you mean snapCount\?\)"):
+        config_from({"snapCuont": 7}, data_dir="/data", client_port=0)
+    with pytest.raises(ConfigError, match="unknown setting 'snap_cuont'"):
+        config_from({}, data_dir="/data", client_port=0, snap_cuont=7)
+
+
+def test_derived_and_rounded_values() -> None:
+    config = Config(data_dir="/d", client_port=0, snap_count=0, commit_log_count=1, flush_delay_ms=30)
+    assert (config.data_log_dir, config.snap_count, config.commit_log_count) == ("/d", 2, 500)
+    assert config.max_write_queue_poll_time_ms == 10
+    assert Config(data_dir="/d", client_port=0, max_client_cnxns=-1).max_client_cnxns == 0
+    assert Config(data_dir="/d", client_port=0, jute_max_buffer_bytes=10).jute_max_buffer_extra_bytes == 1024
+
+
+# --- the table itself -----------------------------------------------------------------------------------
+
+
+def test_every_field_is_a_row_whose_parser_gives_its_type_and_default() -> None:
+    hints = get_type_hints(Config)
+    by_field = {setting.field: setting for setting in IMPLEMENTED}
+    for field in fields(Config):
+        if field.name == "system_properties":
+            continue
+        setting = by_field[field.name]
+        assert field.default is not MISSING
+        assert isinstance(field.default, frozenset) or type(field.default) is hints[field.name]
+        derived = field.default in (-1, "") or isinstance(field.default, frozenset)
+        if not derived:
+            assert setting.kind.parse(setting.default.split(";")[0]) == field.default, setting.key
+
+
+def test_no_name_is_used_twice() -> None:
+    keys = [setting.key for setting in ALL if setting.in_file]
+    names = [name for setting in ALL for name in setting.property_names]
+    assert len(keys) == len(set(keys))
+    assert len(names) == len(set(names))
+
+
+def test_every_default_and_inert_value_is_one_its_own_parser_takes() -> None:
+    for setting in RECOGNISED:
+        for text in (setting.default, setting.inert, setting.refused):
+            if text not in ("", ANYTHING, "initLimit"):
+                setting.kind.parse(text)
+        assert setting.doc.endswith(".")
+        assert setting.status is not Status.IMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zookeeper.preAllocSize",
+        "zookeeper.snapCount",
+        "zookeeper.forceSync",
+        "zookeeper.maxCnxns",
+        "zookeeper.skipACL",
+        "jute.maxbuffer",
+        "zookeeper.jute.maxbuffer.extrasize",
+        "zookeeper.globalOutstandingLimit",
+        "zookeeper.flushDelay",
+        "zookeeper.maxBatchSize",
+        "zookeeper.maxWriteQueuePollTime",
+        "zookeeper.digest.enabled",
+        "zookeeper.db.autocreate",
+        "zookeeper.datadir.autocreate",
+        "zookeeper.extendedTypesEnabled",
+        "zookeeper.emulate353TTLNodes",
+        "znode.container.checkIntervalMs",
+        "zookeeper.leaderServes",
+        "znode.container.maxPerMinute",
+        "znode.container.maxNeverUsedIntervalMs",
+        "readonlymode.enabled",
+        "zookeeper.cnxTimeout",
+        "zookeeper.DigestAuthenticationProvider.superDigest",
+        "zookeeper.authProvider.1",
+        "zookeeper.superUser.2",
+        "zookeeper.ssl.crl",
+        "zookeeper.ssl.quorum.keyStore.location",
+        "zookeeper.fips-mode",
+        "zookeeper.4lw.commands.whitelist",
+        "zookeeper.admin.serverPort",
+        "zookeeper.audit.enable",
+        "zookeeper.nio.sessionlessCnxnTimeout",
+        "zookeeper.netty.advancedFlowControl.enabled",
+        "zookeeper.commitProcessor.numWorkerThreads",
+        "zookeeper.pathStats.slotCapacity",
+        "java.security.auth.login.config",
+        "zookeeper.sasl.client.username",
+        "zookeeper.connection_throttle_tokens",
+        "zookeeper.request_throttle_max_requests",
+        "zookeeper.largeRequestThreshold",
+        "zookeeper.enforce.auth.schemes",
+        "zookeeper.snapshot.trust.empty",
+        "leader.nodelay",
+        "zookeeper.serializeLastProcessedZxid.enabled",
+        "zookeeper.closeSessionTxn.enabled",
+        "zookeeper.txnLogSizeLimitInKb",
+        "zookeeper.snapSizeLimitInKb",
+        "zookeeper.commitLogCount",
+        "zookeeper.fsync.warningthresholdms",
+        "fsync.warningthresholdms",
+    ],
+)
+def test_a_property_of_zookeeper_is_known(name: str) -> None:
+    assert find_property(name) is not None
+
+
+def test_the_manual_has_a_line_for_every_setting() -> None:
+    page = manual()
+    for setting in ALL:
+        assert f"`{setting.key}`" in page if setting.in_file else f"`{setting.property_names[0]}`" in page
+        assert f"| {setting.doc} |" in page
+    assert len([line for line in page.splitlines() if line.startswith(("| `", "| (prop"))]) == len(ALL)
+
+
+@pytest.mark.skipif(not MANUAL_PAGE.exists(), reason="docs/config.md is not there")
+def test_the_manual_page_in_docs_is_current() -> None:
+    """`python -m zoolet.server.settings_manual > docs/config.md` brings it up to date."""
+    assert MANUAL_PAGE.read_text() == manual()

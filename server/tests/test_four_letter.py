@@ -1,0 +1,346 @@
+"""The answers to four-letter words have the exact shape of Java's."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from zoolet.server.config import Config
+from zoolet.server.four_letter import NOT_SERVING, TELNET_CLOSE, ServerView, answer, is_word
+from zoolet.server.java_text import java_address, java_double, java_hex
+from zoolet.server.process_facts import directory_size_bytes
+from zoolet.server.server_stats import ConnectionStats, ServerStats
+from zoolet.server.version import COMPATIBLE_VERSION, RELEASE_DATE, ZOOLET_VERSION, full_version
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+VERSION = f"3.9.4-zoolet-{ZOOLET_VERSION}, built on {RELEASE_DATE}"
+
+
+@dataclass
+class FakeConnection:
+    """A connection as the words see it."""
+
+    remote_address: tuple[str, int] = ("127.0.0.1", 40000)
+    interest_ops: int = 1
+    outstanding_requests: int = 0
+    session_id: int = 0
+    session_timeout_ms: int = 0
+    stats: ConnectionStats = field(default_factory=lambda: ConnectionStats(1_700_000_000_000))
+
+
+@dataclass
+class FakeServer:
+    """A server as the words see it; mypy holds it against `ServerView`."""
+
+    config: Config
+    stats: ServerStats = field(default_factory=ServerStats)
+    is_serving: bool = True
+    mode: str = "standalone"
+    port: int = 2181
+    connections: list[FakeConnection] = field(default_factory=list)
+    outstanding_requests: int = 3
+    last_processed_zxid: int = 0x1F
+    uptime_ms: int = 1234
+    node_count: int = 5
+    watch_count: int = 6
+    ephemerals_count: int = 7
+    approximate_data_size_bytes: int = 44
+    session_count: int = 2
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> FakeServer:
+    whitelist = frozenset({"*"})
+    return FakeServer(Config(data_dir=str(tmp_path), client_port=0, four_letter_whitelist=whitelist))
+
+
+def ask(word: str, server: ServerView) -> str:
+    return answer(word.encode(), server).decode()
+
+
+def busy_connection() -> FakeConnection:
+    connection = FakeConnection(session_id=0x10000_0992DD_0000, session_timeout_ms=10000)
+    connection.stats.packets_received = connection.stats.packets_sent = 4
+    for cxid, zxid, operation, latency in (
+        (0, 1, "SESS", 11),
+        (1, 2, "CREA", 6),
+        (2, 3, "CREA", 5),
+        (3, 3, "GETD", 1),
+    ):
+        connection.stats.record_response(cxid, zxid, operation, 631224, 631224 + latency)
+    return connection
+
+
+# --- which words are answered -----------------------------------------------------------------------------
+
+
+def test_only_words_are_words() -> None:
+    assert is_word(b"ruok")
+    assert is_word(b"dump"), "a known word, though it is not built yet"
+    assert is_word(TELNET_CLOSE)
+    assert not is_word(b"\x00\x00\x00\x2d")
+    assert not is_word(b"nope")
+
+
+def test_a_word_outside_the_whitelist_is_refused_by_name(tmp_path: Path) -> None:
+    server = FakeServer(Config(data_dir=str(tmp_path), client_port=0))
+    assert ask("ruok", server) == "ruok is not executed because it is not in the whitelist.\n"
+    assert ask("srvr", server).startswith("Zookeeper version: ")
+
+
+def test_an_interrupted_telnet_gets_nothing(tmp_path: Path) -> None:
+    assert answer(TELNET_CLOSE, FakeServer(Config(data_dir=str(tmp_path), client_port=0))) == b""
+
+
+def test_a_word_that_is_not_built_yet_gets_nothing(server: FakeServer) -> None:
+    assert ask("dump", server) == ""
+
+
+@pytest.mark.parametrize("word", ["srvr", "stat", "conf", "cons", "mntr", "srst", "crst", "dirs"])
+def test_a_server_that_does_not_serve_says_so(server: FakeServer, word: str) -> None:
+    server.is_serving = False
+    assert ask(word, server) == NOT_SERVING == "This ZooKeeper instance is not currently serving requests\n"
+
+
+def test_ruok_and_envi_are_answered_while_not_serving(server: FakeServer) -> None:
+    server.is_serving = False
+    assert ask("ruok", server) == "imok"
+    assert ask("envi", server).startswith("Environment:\n")
+
+
+def test_isro_says_whether_writes_are_possible(server: FakeServer) -> None:
+    assert ask("isro", server) == "rw"
+    server.mode = "read-only"
+    assert ask("isro", server) == "ro"
+    server.is_serving = False
+    assert ask("isro", server) == "null"
+
+
+# --- shapes -----------------------------------------------------------------------------------------------
+
+
+def test_srvr(server: FakeServer) -> None:
+    server.stats.record_batch(15, 15, 3, 1)
+    server.stats.record_batch(0, 0, 1, 20)
+    server.connections = [FakeConnection(), FakeConnection()]
+    assert ask("srvr", server) == (
+        f"Zookeeper version: {VERSION}\n"
+        "Latency min/avg/max: 1/5.75/20\n"
+        "Received: 15\n"
+        "Sent: 15\n"
+        "Connections: 2\n"
+        "Outstanding: 3\n"
+        "Zxid: 0x1f\n"
+        "Mode: standalone\n"
+        "Node count: 5\n"
+    )
+
+
+def test_srvr_of_a_fresh_server(server: FakeServer) -> None:
+    assert "Latency min/avg/max: 0/0.0/0\nReceived: 0\n" in ask("srvr", server)
+
+
+def test_stat_lists_clients_in_brief(server: FakeServer) -> None:
+    server.connections = [busy_connection(), FakeConnection(("::1", 40001), interest_ops=0)]
+    server.connections[1].stats.packets_received = 1
+    lines = ask("stat", server).split("\n")
+    assert lines[:6] == [
+        f"Zookeeper version: {VERSION}",
+        "Clients:",
+        " /127.0.0.1:40000[1](queued=0,recved=4,sent=4)",
+        " /[0:0:0:0:0:0:0:1]:40001[0](queued=0,recved=1,sent=0)",
+        "",
+        "Latency min/avg/max: 0/0.0/0",
+    ]
+    assert lines[-2:] == ["Node count: 5", ""]
+
+
+def test_cons_tells_all_of_a_session(server: FakeServer) -> None:
+    server.connections = [busy_connection(), FakeConnection(("127.0.0.1", 40001), interest_ops=0)]
+    assert ask("cons", server) == (
+        " /127.0.0.1:40000[1](queued=0,recved=4,sent=4,sid=0x100000992dd0000,lop=GETD,"
+        "est=1700000000000,to=10000,lcxid=0x3,lzxid=0x3,lresp=631225,llat=1,minlat=0,avglat=5,maxlat=11)\n"
+        " /127.0.0.1:40001[0](queued=0,recved=0,sent=0)\n"
+        "\n"
+    )
+
+
+def test_crst_forgets_what_connections_did(server: FakeServer) -> None:
+    server.connections = [busy_connection()]
+    assert ask("crst", server) == "Connection stats reset.\n"
+    assert ask("cons", server) == (
+        " /127.0.0.1:40000[1](queued=0,recved=0,sent=0,sid=0x100000992dd0000,lop=NA,"
+        "est=1700000000000,to=10000,lzxid=0xffffffffffffffff,lresp=0,llat=0,minlat=0,avglat=0,maxlat=0)\n\n"
+    )
+
+
+def test_after_crst_the_shortest_latency_is_a_real_one() -> None:
+    stats = ConnectionStats(0)
+    stats.reset()
+    stats.record_response(1, 1, "GETD", 10, 17)
+    stats.record_response(2, 1, "GETD", 10, 14)
+    assert (stats.min_latency_ms, stats.max_latency_ms, stats.avg_latency_ms) == (4, 7, 5)
+
+
+def test_special_xids_are_not_the_last_thing_a_client_did() -> None:
+    stats = ConnectionStats(0)
+    stats.record_response(7, 1, "GETD", 0, 0)
+    stats.record_response(-2, 2, "PING", 0, 0)
+    assert (stats.last_cxid, stats.last_zxid, stats.last_operation) == (7, 2, "PING")
+
+
+def test_srst_forgets_what_the_server_did(server: FakeServer) -> None:
+    server.stats.record_batch(10, 11, 2, 7)
+    server.stats.record_response_size(100)
+    assert ask("srst", server) == "Server stats reset.\n"
+    assert "Latency min/avg/max: 0/0.0/0\nReceived: 0\nSent: 0\n" in ask("srvr", server)
+    assert "zk_last_client_response_size\t-1\n" in ask("mntr", server)
+
+
+def test_conf(server: FakeServer, tmp_path: Path) -> None:
+    folder = tmp_path / "version-2"
+    folder.mkdir()
+    (folder / "snapshot.0").write_bytes(b"x" * 457)
+    assert ask("conf", server) == (
+        "clientPort=2181\n"
+        "secureClientPort=-1\n"
+        f"dataDir={folder}\n"
+        "dataDirSize=457\n"
+        f"dataLogDir={folder}\n"
+        "dataLogSize=457\n"
+        "tickTime=3000\n"
+        "maxClientCnxns=60\n"
+        "minSessionTimeout=6000\n"
+        "maxSessionTimeout=60000\n"
+        "clientPortListenBacklog=-1\n"
+        "serverId=0\n"
+    )
+
+
+def test_dirs(server: FakeServer, tmp_path: Path) -> None:
+    assert ask("dirs", server) == "datadir_size: 0\nlogdir_size: 0\n"
+    (tmp_path / "version-2" / "deeper").mkdir(parents=True)
+    (tmp_path / "version-2" / "deeper" / "log.1").write_bytes(b"12345")
+    assert ask("dirs", server) == "datadir_size: 5\nlogdir_size: 5\n"
+    assert directory_size_bytes(str(tmp_path / "none")) == 0
+
+
+def test_envi_starts_with_the_version_kazoo_looks_for(server: FakeServer) -> None:
+    lines = ask("envi", server).splitlines()
+    assert lines[:2] == ["Environment:", f"zookeeper.version={VERSION}"]
+    assert [line.partition("=")[0] for line in lines[2:]] == [
+        *("host.name", "java.version", "java.vendor", "java.home", "java.class.path", "java.library.path"),
+        *("java.io.tmpdir", "java.compiler", "os.name", "os.arch", "os.version", "user.name", "user.home"),
+        *("user.dir", "os.memory.free", "os.memory.max", "os.memory.total"),
+    ]
+
+
+def test_mntr_has_the_gauges_of_a_standalone_server(server: FakeServer) -> None:
+    server.stats.record_batch(8, 7, 4, 3)
+    lines = ask("mntr", server).splitlines()
+    values = dict(line.split("\t") for line in lines)
+    assert lines[:2] == [f"zk_version\t{VERSION}", "zk_server_state\tstandalone"]
+    assert values["zk_avg_latency"] == "3.0"
+    assert values["zk_connection_drop_probability"] == "0.0"
+    assert (values["zk_packets_received"], values["zk_packets_sent"]) == ("8", "7")
+    assert (values["zk_znode_count"], values["zk_approximate_data_size"]) == ("5", "44")
+    assert int(values["zk_open_file_descriptor_count"]) > 0
+    # What a standalone Java server of 3.8.0 and 3.9.4 registers, counters aside.
+    assert set(values) == {
+        f"zk_{name}"
+        for name in [
+            "version",
+            "server_state",
+            "ephemerals_count",
+            "num_alive_connections",
+            "avg_latency",
+            "outstanding_requests",
+            "znode_count",
+            "global_sessions",
+            "non_mtls_remote_conn_count",
+            "last_client_response_size",
+            "packets_sent",
+            "packets_received",
+            "max_client_response_size",
+            "connection_drop_probability",
+            "watch_count",
+            "auth_failed_count",
+            "min_latency",
+            "max_file_descriptor_count",
+            "approximate_data_size",
+            "open_file_descriptor_count",
+            "local_sessions",
+            "uptime",
+            "max_latency",
+            "outstanding_tls_handshake",
+            "min_client_response_size",
+            "non_mtls_local_conn_count",
+        ]
+    }
+
+
+def test_a_read_only_server_says_so(server: FakeServer) -> None:
+    server.mode = "read-only"
+    assert ask("srvr", server).splitlines()[1] == "READ-ONLY mode; serving only read-only clients"
+
+
+# --- numbers ----------------------------------------------------------------------------------------------
+
+
+def test_the_average_is_rounded_half_up_to_four_digits() -> None:
+    stats = ServerStats()
+    stats.record_batch(0, 0, 2, 0)
+    stats.record_batch(0, 0, 1, 1)
+    assert stats.avg_latency_ms == 0.3333
+    assert (stats.min_latency_ms, stats.max_latency_ms) == (0, 1)
+
+
+def test_a_clock_that_went_back_is_not_counted() -> None:
+    stats = ServerStats()
+    stats.record_batch(1, 1, 1, -5)
+    assert (stats.packets_received, stats.requests_answered, stats.max_latency_ms) == (1, 0, 0)
+
+
+def test_response_sizes_keep_last_smallest_and_largest() -> None:
+    stats = ServerStats()
+    for size in (20, 5, 10):
+        stats.record_response_size(size)
+    assert (stats.response_bytes_last, stats.response_bytes_min, stats.response_bytes_max) == (10, 5, 20)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0.0"),
+        (5.75, "5.75"),
+        (0.001, "0.001"),
+        (0.0004, "4.0E-4"),
+        (1e7, "1.0E7"),
+        (12345678.25, "1.234567825E7"),
+    ],
+)
+def test_doubles_are_printed_as_java_does(value: float, text: str) -> None:
+    assert java_double(value) == text
+
+
+def test_addresses_and_hex_are_printed_as_java_does() -> None:
+    assert java_address("127.0.0.1") == "127.0.0.1"
+    assert java_address("fe80::1%eth0") == "[fe80:0:0:0:0:0:0:1]"
+    assert java_address("::ffff:10.0.0.1") == "10.0.0.1"
+    assert java_hex(-1) == "0xffffffffffffffff"
+
+
+# --- the version ------------------------------------------------------------------------------------------
+
+
+def test_the_version_looks_like_one_to_every_client() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+-\S+, built on \d{4}-\d\d-\d\d \d\d:\d\d UTC", full_version())
+    assert full_version().startswith(f"{COMPATIBLE_VERSION}-")
+
+
+@pytest.mark.skipif(not PYPROJECT.exists(), reason="runs in a checkout")
+def test_the_version_is_that_of_the_package() -> None:
+    assert tomllib.loads(PYPROJECT.read_text())["project"]["version"] == ZOOLET_VERSION

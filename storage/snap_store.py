@@ -1,0 +1,185 @@
+"""The snapshots of a folder: choosing the newest whole one, and writing new ones.
+
+A snapshot is written under another name, synced and renamed, so one with its real name is complete unless the
+disk itself lost something, or the original server (which does neither by default) crashed while writing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from .atomic_file import NewFile
+from .compression import SNAPPY_MAGIC, BadCompression, Compressor, compressor, decompressing
+from .disk import Disk, File
+from .errors import Corrupt, DiskError, StorageError
+from .file_names import StoredFile, list_snapshots, snapshot_name
+from .snapshot import SEAL_BYTES, Readable, SnapshotDecoder, check_last_seal
+
+CANDIDATES_MAX: Final = 100
+"""How many snapshots are tried before giving up, as in the original."""
+
+
+class Rejected(NamedTuple):
+    """A snapshot that was passed over."""
+
+    file: StoredFile
+    error: StorageError
+
+
+class FileStream:
+    """A file read from its start to its end."""
+
+    __slots__ = ("_file", "_offset")
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._offset = 0
+
+    def read(self, length: int, /) -> bytes:
+        data = self._file.pread(length, self._offset)
+        self._offset += len(data)
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSource:
+    """A snapshot on disk whose last seal was found to be right."""
+
+    disk: Disk
+    zxid: int
+    path: str
+    compression: str
+
+    def open(self) -> OpenSnapshot:
+        """Start decoding. Use as a context manager, which closes the file."""
+        return OpenSnapshot(self)
+
+
+class OpenSnapshot:
+    """A snapshot being decoded: `with source.open() as decoder: ...`."""
+
+    def __init__(self, source: SnapshotSource) -> None:
+        self._file = source.disk.open(source.path)
+        try:
+            stream = _checked_stream(FileStream(self._file), source)
+            self.decoder = SnapshotDecoder(stream, file=source.path, zxid=source.zxid)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> SnapshotDecoder:
+        return self.decoder
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class SnapshotFile:
+    """A snapshot being written, on the log thread. End it with `finish` or `abort`.
+
+    Chunks come from a `SnapshotEncoder`. Raises `DiskError`, after which only `abort` is allowed; the log is
+    not touched by that.
+    """
+
+    def __init__(self, disk: Disk, directory: str, zxid: int, compression: str) -> None:
+        self._new = NewFile(disk, directory, snapshot_name(zxid, compression))
+        self._compressor: Compressor = compressor(compression)
+        self._position = 0
+        self.zxid = zxid
+        self.path = self._new.path
+
+    def write(self, chunk: bytes) -> None:
+        """Append a chunk. Blocks."""
+        self._append(self._compressor.compress(chunk))
+
+    def finish(self) -> None:
+        """Make the snapshot durable under its real name. Blocks."""
+        self._append(self._compressor.flush())
+        self._new.publish()
+        self._new.file.close()
+
+    def abort(self) -> None:
+        """Give up and remove what was written."""
+        self._new.discard()
+
+    def _append(self, data: bytes) -> None:
+        if data:
+            self._new.file.pwrite(data, self._position)
+            self._position += len(data)
+
+
+class SnapStore:
+    """The snapshots in one `version-2` folder."""
+
+    def __init__(self, disk: Disk, snap_dir: str, *, compression: str = "") -> None:
+        self._disk = disk
+        self._directory = snap_dir
+        self._compression = compression
+
+    def begin(self, zxid: int) -> SnapshotFile:
+        """Start writing `snapshot.<zxid>`; one of that name is replaced when this one is finished."""
+        return SnapshotFile(self._disk, self._directory, zxid, self._compression)
+
+    def stored(self) -> list[StoredFile]:
+        """All snapshots by name, newest first, whole or not."""
+        return list_snapshots(self._disk, self._directory)
+
+    def newest_valid(self) -> tuple[SnapshotSource | None, list[Rejected]]:
+        """The newest snapshot that is whole, and what was wrong with the newer ones."""
+        rejected: list[Rejected] = []
+        for stored in self.stored()[:CANDIDATES_MAX]:
+            source = SnapshotSource(self._disk, stored.zxid, stored.path, stored.compression)
+            try:
+                self._check(source)
+            except (Corrupt, DiskError) as error:
+                rejected.append(Rejected(stored, error))
+            else:
+                return source, rejected
+        return None, rejected
+
+    def looks_whole(self, stored: StoredFile) -> bool:
+        """The original's quick test: the right last five bytes, or the magic number of the compression.
+
+        What fails it was being written when a server crashed that writes snapshots in place.
+        """
+        file = self._disk.open(stored.path)
+        try:
+            if stored.compression == "gz":
+                return file.pread(2, 0) == b"\x1f\x8b"
+            if stored.compression == "snappy":
+                return file.pread(8, 0) == SNAPPY_MAGIC
+            size = file.size()
+            return size >= 10 and file.pread(5, size - 5) == b"\0\0\0\1/"
+        finally:
+            file.close()
+
+    def _check(self, source: SnapshotSource) -> None:
+        """Raise `Corrupt` unless the file is whole: right header, right last seal."""
+        file = self._disk.open(source.path)
+        try:
+            if file.size() < SEAL_BYTES:
+                raise Corrupt(source.path, 0, source.zxid, f"a snapshot of {file.size()} bytes")
+            check_last_seal(_checked_stream(FileStream(file), source), file=source.path, zxid=source.zxid)
+        finally:
+            file.close()
+
+
+class _Checked:
+    """Turns errors of the compression into `Corrupt` with the file's name."""
+
+    def __init__(self, stream: Readable, source: SnapshotSource) -> None:
+        self._stream = stream
+        self._source = source
+
+    def read(self, length: int, /) -> bytes:
+        try:
+            return self._stream.read(length)
+        except BadCompression as error:
+            raise Corrupt(self._source.path, 0, self._source.zxid, str(error)) from error
+
+
+def _checked_stream(raw: FileStream, source: SnapshotSource) -> Readable:
+    if not source.compression:
+        return raw
+    return _Checked(decompressing(raw, source.compression), source)

@@ -1,0 +1,342 @@
+"""The transaction log being written: where a write becomes durable.
+
+Work is split between two threads. The event loop only prepares bytes: `append` buffers, `take_batch` hands
+over everything buffered since the last time. The log thread calls `LogBatch.write`, one batch at a time in
+order: one `pwrite`, one `fdatasync`, however many transactions the batch holds (group commit). A transaction
+may be acknowledged when the `write` of its batch has returned.
+
+Files, as the original makes them: named by their first zxid, created by the first append, never appended
+to after a restart, grown in steps of `preallocate_bytes` so that a sync rarely has to change the length. The
+step is sparse and costs no space, which lets a temporary server start in no time. Unlike the original we
+also write zeros for the next 256 KiB ahead of the data: a sync into blocks that exist already needs no commit
+of the file system's journal. Measured on ext4 (virtual disk, fdatasync after every append, median): 190 us ->
+120 us for 4 KiB, 250 us -> 130 us for 32 KiB, equal for 256 B; posix_fallocate instead of zeros gains
+nothing, since its blocks still have to be marked as written.
+
+What this does not do: look inside payloads, decide when to snapshot or roll (except by size), delete logs.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+from zlib import adler32
+
+from ..jute.ids import Zxid, hex64
+from .atomic_file import NewFile
+from .disk import Disk, File
+from .errors import Corrupt, LogFailed, NothingToTruncate, StorageError
+from .file_names import list_logs, log_name
+from .log_reader import ZXID_MAX, LogReader, files_from, last_logged_zxid
+from .log_record import (
+    END_MARK,
+    FILE_HEADER,
+    FILE_HEADER_BYTES,
+    FRAME_BYTES,
+    PAYLOAD_BYTES_MIN,
+    Ending,
+    LogScanner,
+    header_problem,
+)
+
+PREALLOCATE_BYTES: Final = 64 << 20
+"""`preAllocSize`: 65536 KiB in the original."""
+
+_GROW_WITHIN_BYTES = 4096  # FilePadding: grow when the position is this close to the end
+_ZEROS = bytes(256 << 10)
+_head = Struct(">qi")
+
+
+def padded_size(position: int, size: int, preallocate_bytes: int) -> int:
+    """The length a log should have before a write at `position` (`FilePadding` in the original)."""
+    if preallocate_bytes <= 0 or position + _GROW_WITHIN_BYTES < size:
+        return size
+    if position > size:
+        grown = position + preallocate_bytes
+        return grown - grown % preallocate_bytes
+    return size + preallocate_bytes
+
+
+class LogBatch:
+    """Records that become durable together. Made by `TxnLog.take_batch`, written once, on the log thread."""
+
+    __slots__ = ("_log", "_runs", "count", "first_zxid", "last_zxid", "size_bytes")
+
+    def __init__(
+        self,
+        log: TxnLog,
+        runs: list[tuple[Zxid | None, bytes]],
+        *,
+        first_zxid: Zxid,
+        last_zxid: Zxid,
+        count: int,
+    ) -> None:
+        self._log = log
+        self._runs = runs
+        self.first_zxid = first_zxid
+        self.last_zxid = last_zxid
+        self.count = count
+        """Number of records."""
+        self.size_bytes = sum(len(data) for _, data in runs)
+        """Bytes in the file, framing included."""
+
+    def write(self) -> None:
+        """Write and sync. Blocks. Raises `StorageError`, after which the log accepts nothing more."""
+        self._log._write(self._runs)
+
+
+class TxnLog:
+    """The log of one data directory. One writer, under the directory's lock.
+
+    `size_limit_bytes` starts a new file once the current one holds more (`txnLogSizeLimitInKb`); 0 or less
+    means no limit. `sync=False` (`forceSync=no`) leaves durability to the operating system.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        log_dir: str,
+        *,
+        preallocate_bytes: int = PREALLOCATE_BYTES,
+        size_limit_bytes: int = -1,
+        sync: bool = True,
+    ) -> None:
+        self._disk = disk
+        self._directory = log_dir
+        self._preallocate_bytes = preallocate_bytes
+        self._size_limit_bytes = size_limit_bytes
+        self._sync = sync
+        # Event loop side. A run is a stretch of records for one file; with a first zxid it starts that file.
+        self._closed_runs: list[tuple[Zxid | None, bytes]] = []
+        self._parts: list[bytes] = []
+        self._run_zxid: Zxid | None = None
+        self._starts_file = True
+        self._file_bytes = 0
+        self._batch_zxid: Zxid | None = None
+        self._last_zxid = -1
+        self.pending_bytes = 0
+        """Bytes appended and not yet taken, framing included."""
+        self.pending_count = 0
+        """Records appended and not yet taken."""
+        # Log thread side.
+        self._file: File | None = None
+        self._position = 0
+        self._size = 0  # to which the file was grown; records may reach beyond it
+        self._zeroed = 0  # zeros were written up to here
+        self._room = 0  # writes that end before this need no growing and no zeros
+        # Set by the log thread, read by both.
+        self.failure: StorageError | None = None
+        """What made the log refuse for good, if anything did."""
+
+    # Event loop thread
+
+    def append(self, zxid: Zxid, payload: bytes) -> None:
+        """Buffer one record: `payload` is TxnHeader, txn and, if there is one, TxnDigest.
+
+        Zxids must increase. Raises `LogFailed` once a write has failed.
+        """
+        size = len(payload)
+        if zxid <= self._last_zxid or size < PAYLOAD_BYTES_MIN or self.failure is not None:
+            self._refuse(zxid, size)
+        if self._starts_file or self._batch_zxid is None:
+            self._begin(zxid)
+        self._last_zxid = zxid
+        self._parts += (_head.pack(adler32(payload), size), payload, END_MARK)
+        self.pending_bytes += size + FRAME_BYTES
+        self.pending_count += 1
+
+    def take_batch(self) -> LogBatch | None:
+        """Everything appended since the last call, or None."""
+        first_zxid = self._batch_zxid
+        if first_zxid is None:
+            return None
+        if self.failure is not None:
+            raise self._refusal()
+        self._close_run()
+        batch = LogBatch(
+            self,
+            self._closed_runs,
+            first_zxid=first_zxid,
+            last_zxid=Zxid(self._last_zxid),
+            count=self.pending_count,
+        )
+        self._closed_runs = []
+        self._batch_zxid = None
+        self.pending_bytes = 0
+        self.pending_count = 0
+        if 0 < self._size_limit_bytes < self._file_bytes:
+            self._starts_file = True
+        return batch
+
+    def roll(self) -> None:
+        """The next append starts a new file."""
+        self._starts_file = True
+
+    def _begin(self, zxid: Zxid) -> None:
+        """Start a batch, a file, or both."""
+        if self._batch_zxid is None:
+            self._batch_zxid = zxid
+        if self._starts_file:
+            self._close_run()
+            self._starts_file = False
+            self._run_zxid = zxid
+            self._file_bytes = FILE_HEADER_BYTES
+
+    def _close_run(self) -> None:
+        if self._parts:
+            data = b"".join(self._parts)
+            self._closed_runs.append((self._run_zxid, data))
+            self._file_bytes += len(data)
+            self._parts.clear()
+            self._run_zxid = None
+
+    def _refuse(self, zxid: Zxid, size: int) -> None:
+        if self.failure is not None:
+            raise self._refusal()
+        assert size >= PAYLOAD_BYTES_MIN, f"a payload of {size} bytes cannot hold a transaction header"
+        raise AssertionError(f"append of zxid 0x{hex64(zxid)} after 0x{hex64(self._last_zxid)}")
+
+    def _refusal(self) -> LogFailed:
+        return LogFailed(f"the transaction log in {self._directory} is out of order since: {self.failure}")
+
+    # Log thread
+
+    def _write(self, runs: list[tuple[Zxid | None, bytes]]) -> None:
+        if self.failure is not None:
+            raise self._refusal()
+        try:
+            for first_zxid, data in runs:
+                if first_zxid is not None:
+                    self._start_file(first_zxid, data)
+                    continue
+                file = self._file
+                assert file is not None, "a run without a file"
+                position = self._position
+                end = position + len(data)
+                if end > self._room:
+                    self._make_room(file, position, end)
+                file.pwrite(data, position)
+                self._position = end
+                if self._sync:
+                    file.fdatasync()
+        except StorageError as error:
+            self.failure = error
+            raise
+        except BaseException as error:
+            self.failure = StorageError(f"unexpected {error!r}")
+            raise
+
+    def _start_file(self, first_zxid: Zxid, data: bytes) -> None:
+        """Create `log.<first zxid>` with its first records in it.
+
+        The file gets its name only when header and records are durable, so a crash never leaves a log with
+        half a header (which the original refuses to start on), and it costs no extra sync.
+        """
+        self._close_file()
+        name = log_name(first_zxid)
+        self._check_replaceable(name)
+        new = NewFile(self._disk, self._directory, name)
+        try:
+            content = FILE_HEADER + data
+            self._size = FILE_HEADER_BYTES
+            self._zeroed = 0
+            self._make_room(new.file, FILE_HEADER_BYTES, len(content))
+            new.file.pwrite(content, 0)
+            new.publish(sync=self._sync)
+        except BaseException:
+            new.file.close()
+            raise
+        self._file = new.file
+        self._position = len(content)
+
+    def _make_room(self, file: File, position: int, end: int) -> None:
+        """Grow the file if `position` is near its end, and put zeros behind `end`."""
+        size = padded_size(position, self._size, self._preallocate_bytes)
+        if size != self._size:
+            file.truncate(size)
+            self._size = size
+        if self._sync:
+            start = max(end, self._zeroed)
+            self._zeroed = min(start + len(_ZEROS), self._size)
+            if self._zeroed > start:
+                file.pwrite(_ZEROS[: self._zeroed - start], start)
+        else:
+            self._zeroed = self._size
+        self._room = self._zeroed - _GROW_WITHIN_BYTES
+
+    def _check_replaceable(self, name: str) -> None:
+        """A log of that name may exist from before a crash, but then without a single good record."""
+        path = f"{self._directory}/{name}"
+        if not self._disk.exists(path):
+            return
+        file = self._disk.open(path)
+        try:
+            if not header_problem(file.pread(FILE_HEADER_BYTES, 0)):
+                for entry in LogScanner(file.pread, file.next_data, file.size(), path):
+                    raise StorageError(
+                        f"{path} already holds zxid 0x{hex64(entry.zxid)} and is not overwritten"
+                    )
+        finally:
+            file.close()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    # Either thread, while no batch is under way
+
+    def read(self, from_zxid: int, to_zxid: int = ZXID_MAX) -> LogReader:
+        """Iterate over the entries from `from_zxid` on, across files. Raises `Corrupt` on the way.
+
+        With `to_zxid`, which must be durable, this may also run while batches are written.
+        """
+        return LogReader(self._disk, self._directory, from_zxid, to_zxid)
+
+    def last_logged_zxid(self) -> int:
+        """The zxid of the last good record on disk; -1 if there is none. Reads the newest file."""
+        return last_logged_zxid(self._disk, self._directory)
+
+    def truncate(self, zxid: int) -> None:
+        """Remove every record after `zxid`, durably; a learner does this when its leader says TRUNC.
+
+        Works backwards, so that a crash in the middle leaves logs without a gap. Raises `NothingToTruncate`
+        if there are no logs. Snapshots newer than `zxid` are the caller's business.
+        """
+        assert self._batch_zxid is None, "truncate with appends pending"
+        if self.failure is not None:
+            raise self._refusal()
+        logs = list_logs(self._disk, self._directory)
+        if not logs:
+            raise NothingToTruncate(f"no logs in {self._directory} to cut back to zxid 0x{hex64(zxid)}")
+        self._close_file()
+        self._starts_file = True
+        self._last_zxid = -1
+        for log in reversed([log for log in files_from(logs, zxid) if log.zxid > zxid]):
+            self._disk.unlink(log.path)
+            self._disk.fsync_dir(self._directory)
+        if logs[0].zxid > zxid:
+            return
+        kept_end = FILE_HEADER_BYTES
+        log = files_from(logs, zxid)[0]
+        file = self._disk.open(log.path, writable=True)
+        try:
+            scanner = LogScanner(file.pread, file.next_data, file.size(), log.path)
+            for entry in scanner:
+                if entry.zxid > zxid:
+                    break
+                kept_end = entry.offset + len(entry.payload) + FRAME_BYTES
+            else:
+                verdict = scanner.verdict
+                assert verdict is not None
+                if verdict.ending is Ending.DAMAGE:
+                    raise Corrupt(log.path, verdict.offset, verdict.zxid, verdict.reason)
+            if file.size() > kept_end:
+                file.truncate(kept_end)
+                file.fdatasync()
+        finally:
+            file.close()
+
+    def close(self) -> None:
+        """Release the file. Appends that were never written are lost, as nobody was told about them."""
+        self._close_file()

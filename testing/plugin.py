@@ -1,0 +1,12 @@
+"""The pytest plugin: the fixtures `zookeeper_proc` and `zookeeper`.
+
+pytest loads it in every run of an environment that has zoolet installed, so importing it must cost next to
+nothing: the server, trio and kazoo are imported when a test first asks for a fixture.
+"""
+
+from __future__ import annotations
+
+from . import factories
+
+zookeeper_proc = factories.zookeeper_proc()
+zookeeper = factories.zookeeper("zookeeper_proc")
