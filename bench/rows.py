@@ -24,7 +24,7 @@ CHILDREN = 50_000
 WATCHERS, FAN_OUTS = 1000, 40
 CONNECT_SLOTS, CONNECT_WARM_UP_MS = 50, 4000
 OTHER_NODES_MAX = 1000
-"""More than the nodes a tree has besides those of its row: its own, and one for every attempt at a first reply."""
+"""More than a tree has besides those of its row: its own, and one for every attempt at a first reply."""
 SNAP_COUNT, SNAP_COUNT_NEVER = 4000, 1_000_000_000
 WRITES_PER_S = 4000
 SNAPSHOT_RUN_MS_MIN = 4000

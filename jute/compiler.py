@@ -111,11 +111,11 @@ class _DecodeWriter:
             return f"{src.constant('C', kind.cls)}({', '.join(parts)})"
         if isinstance(kind, JuteTrailing):
             return self._trailing(depth, kind, path)
+        if isinstance(kind, JuteVector):
+            return self._vector(depth, kind, path)
         length = src.name("n")
         self.pending.append(("i", 4, length, path))
         self.flush(depth)
-        if isinstance(kind, JuteVector):
-            return self._vector(depth, kind, path, length)
         return self._bytes(depth, kind, path, length)
 
     def _bytes(self, depth: int, kind: JuteBytes, path: str, length: str) -> str:
@@ -132,9 +132,20 @@ class _DecodeWriter:
         src.add(depth, f"else: raise Malformed({length})", "length", about)
         return var
 
-    def _vector(self, depth: int, kind: JuteVector, path: str, count: str) -> str:
-        src, var, index, items = self.src, self.src.name("v"), self.src.name("i"), self.src.name("l")
+    def _vector(self, depth: int, kind: JuteVector, path: str) -> str:
+        src = self.src
+        var, index, items, count = src.name("v"), src.name("i"), src.name("l"), src.name("n")
         about = [(path, 0)]
+        if kind.common is not None:
+            self.flush(depth)
+            known = encode_vector(kind)
+            name = src.constant("k", known)
+            src.add(depth, f"if buf.startswith({name}, o):")
+            src.add(depth + 1, f"{var} = {src.constant('K', kind.common)}; o += {len(known)}")
+            src.add(depth, "else:")
+            depth += 1
+        self.pending.append(("i", 4, count, path))
+        self.flush(depth)
         src.add(depth, f"if {count} == -1: {var} = None")
         src.add(
             depth,
@@ -222,7 +233,13 @@ class _EncodeWriter:
         src = self.src
         var, count, items, item, data = (src.name(hint) for hint in ("v", "n", "l", "x", "b"))
         src.add(depth, f"{var} = {expr}")
-        src.add(depth, f"if {var} is None: {data} = b''; {count} = -1")
+        if kind.common is not None:
+            name = src.constant("K", kind.common)
+            known = encode_vector(kind)
+            src.add(depth, f"if {var} is {name}: {count} = {len(kind.common)}; {data} = {known[4:]!r}")
+            src.add(depth, f"elif {var} is None: {data} = b''; {count} = -1")
+        else:
+            src.add(depth, f"if {var} is None: {data} = b''; {count} = -1")
         src.add(depth, "else:")
         src.add(depth + 1, f"{count} = len({var}); {items} = []")
         src.add(depth + 1, f"for {item} in {var}:")
@@ -233,6 +250,12 @@ class _EncodeWriter:
         self.pending.append(("i", count))
         self.flush()
         self.pieces.append(data)
+
+
+def encode_vector(kind: JuteVector) -> bytes:
+    """Bytes of a vector's ``common`` value, count included."""
+    assert kind.common is not None
+    return struct.pack(">i", len(kind.common)) + b"".join(item.encode() for item in kind.common)
 
 
 def blame(error: BaseException, record: str, about: dict[int, tuple[str, list[tuple[str, int]]]]) -> NoReturn:

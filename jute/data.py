@@ -1,7 +1,9 @@
 """Module ``org.apache.zookeeper.data`` of ``zookeeper.jute``: what clients and disk share."""
 
+from typing import Annotated
+
 from .record import Record
-from .wiretypes import Int, Long, UString
+from .wiretypes import Int, Long, UString, VectorOf
 
 
 class Id(Record):
@@ -58,5 +60,7 @@ class ClientInfo(Record):
 WORLD = Id("world", "anyone")
 OPEN_ACL = (ACL(31, WORLD),)
 """``ZooDefs.Ids.OPEN_ACL_UNSAFE``: everyone may do everything."""
+AclVector = Annotated[tuple[ACL, ...] | None, VectorOf(OPEN_ACL)]
+"""A vector of ACL entries; the open ACL is always decoded to ``OPEN_ACL`` itself."""
 READ_ACL = (ACL(1, WORLD),)
 """``ZooDefs.Ids.READ_ACL_UNSAFE``: everyone may read."""

@@ -3,7 +3,7 @@
 Names and field order are the original's. Strings that a client may send as null are ``UString``.
 """
 
-from .data import ACL, ClientInfo, Stat
+from .data import AclVector, ClientInfo, Stat
 from .record import Record
 from .wiretypes import Bool, Buffer, Int, Long, TrailingBool, UString, Vector
 
@@ -121,7 +121,7 @@ class CreateRequest(Record):
 
     path: UString
     data: Buffer
-    acl: Vector[ACL]
+    acl: AclVector
     flags: Int
 
 
@@ -130,7 +130,7 @@ class CreateTTLRequest(Record):
 
     path: UString
     data: Buffer
-    acl: Vector[ACL]
+    acl: AclVector
     flags: Int
     ttl: Long
 
@@ -188,7 +188,7 @@ class SetACLRequest(Record):
     """``version`` is compared with the node's ``aversion``."""
 
     path: UString
-    acl: Vector[ACL]
+    acl: AclVector
     version: Int
 
 
@@ -250,7 +250,7 @@ class GetChildren2Response(Record):
 
 
 class GetACLResponse(Record):
-    acl: Vector[ACL]
+    acl: AclVector
     stat: Stat
 
 

@@ -22,7 +22,7 @@ import construct
 
 from .compiler import Fields, Malformed, RecordShape, generate, size_min
 from .errors import JuteError, NullField, TrailingBytes
-from .wiretypes import VECTOR, JuteVector
+from .wiretypes import JuteVector, VectorOf
 
 
 def _annotations(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -44,9 +44,9 @@ def _wire_type(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return annotation.shape
     marker = annotation.__metadata__[0]
-    if marker is VECTOR:
+    if isinstance(marker, VectorOf):
         element = _wire_type(get_args(get_args(get_args(annotation)[0])[0])[0])
-        return JuteVector(element, size_min(element))
+        return JuteVector(element, size_min(element), marker.common)
     return marker
 
 
@@ -55,7 +55,7 @@ def _as_construct(kind: Any) -> Any:
     if isinstance(kind, RecordShape):
         return cast(type[Record], kind.cls).declaration()
     if isinstance(kind, JuteVector):
-        return JuteVector(_as_construct(kind.subcon), kind.element_bytes_min)
+        return JuteVector(_as_construct(kind.subcon), kind.element_bytes_min, kind.common)
     return kind
 
 

@@ -4,7 +4,7 @@ A txn record says what *will* be, not what was asked: versions are the new ones,
 part of the path. Paths are never null here, the server wrote them.
 """
 
-from .data import ACL
+from .data import AclVector
 from .record import Record
 from .wiretypes import Bool, Buffer, Int, Long, Text, Vector
 
@@ -31,7 +31,7 @@ class CreateTxnV0(Record):
 
     path: Text
     data: Buffer
-    acl: Vector[ACL]
+    acl: AclVector
     ephemeral: Bool
 
 
@@ -40,7 +40,7 @@ class CreateTxn(Record):
 
     path: Text
     data: Buffer
-    acl: Vector[ACL]
+    acl: AclVector
     ephemeral: Bool
     parentCVersion: Int
 
@@ -50,7 +50,7 @@ class CreateTTLTxn(Record):
 
     path: Text
     data: Buffer
-    acl: Vector[ACL]
+    acl: AclVector
     parentCVersion: Int
     ttl: Long
 
@@ -58,7 +58,7 @@ class CreateTTLTxn(Record):
 class CreateContainerTxn(Record):
     path: Text
     data: Buffer
-    acl: Vector[ACL]
+    acl: AclVector
     parentCVersion: Int
 
 
@@ -83,7 +83,7 @@ class SetACLTxn(Record):
     """``version`` is the node's new aversion."""
 
     path: Text
-    acl: Vector[ACL]
+    acl: AclVector
     version: Int
 
 

@@ -113,11 +113,16 @@ class JuteText(JuteUString):
 
 
 class JuteVector(Construct):  # type: ignore[misc]
-    """``vector``: a count and that many elements; -1 is null."""
+    """``vector``: a count and that many elements; -1 is null.
 
-    def __init__(self, subcon: Any, element_bytes_min: int) -> None:
+    ``common`` is a value that almost every peer sends. Generated code compares the bytes with its encoding
+    first, and hands out the one shared tuple instead of building an equal one.
+    """
+
+    def __init__(self, subcon: Any, element_bytes_min: int, common: tuple[Any, ...] | None = None) -> None:
         super().__init__()
         self.subcon = subcon
+        self.common = common
         self.element_bytes_min = element_bytes_min
 
     def _parse(self, stream: io.BytesIO, context: Any, path: str) -> Any:
@@ -150,8 +155,11 @@ class JuteTrailing(Subconstruct):  # type: ignore[misc]
         return obj
 
 
-class _VectorOf:
+class VectorOf:
     """Marks an annotation as a vector; the element is the argument of its ``tuple`` type."""
+
+    def __init__(self, common: tuple[Any, ...] | None = None) -> None:
+        self.common = common
 
 
 INT = Int32sb
@@ -160,7 +168,7 @@ BOOL = Flag
 USTRING = JuteUString()
 TEXT = JuteText()
 BUFFER = JuteBytes()
-VECTOR = _VectorOf()
+VECTOR = VectorOf()
 
 Int = Annotated[int, INT]
 Long = Annotated[int, LONG]

@@ -39,32 +39,40 @@ class ChangeRecord:
         "zxid",
     )
 
-    def __init__(self, zxid: int, path: str) -> None:
+    def __init__(
+        self,
+        zxid: int,
+        path: str,
+        data: bytes | None,
+        acl: AclTuple,
+        czxid: int,
+        mzxid: int,
+        ctime: int,
+        mtime: int,
+        version: int,
+        cversion: int,
+        aversion: int,
+        ephemeral_owner: int,
+        pzxid: int,
+        child_count: int,
+        digest: int,
+    ) -> None:
         self.zxid = zxid
         self.path = path
         self.gone = False
-        self.acl: AclTuple = ()
-        self.data: bytes | None = None
-        self.child_count = self.digest = 0
-        self.czxid = self.mzxid = self.pzxid = self.ctime = self.mtime = 0
-        self.version = self.cversion = self.aversion = self.ephemeral_owner = 0
-
-    def copy(self, zxid: int, source: ChangeRecord | DataNode) -> ChangeRecord:
-        """Take over another record's or node's state."""
-        self.acl = source.acl
-        self.data = source.data
-        self.child_count = source.child_count
-        self.digest = source.digest
-        self.czxid = source.czxid
-        self.mzxid = source.mzxid
-        self.pzxid = source.pzxid
-        self.ctime = source.ctime
-        self.mtime = source.mtime
-        self.version = source.version
-        self.cversion = source.cversion
-        self.aversion = source.aversion
-        self.ephemeral_owner = source.ephemeral_owner
-        return self
+        self.data = data
+        self.acl = acl
+        self.czxid = czxid
+        self.mzxid = mzxid
+        self.ctime = ctime
+        self.mtime = mtime
+        self.version = version
+        self.cversion = cversion
+        self.aversion = aversion
+        self.ephemeral_owner = ephemeral_owner
+        self.pzxid = pzxid
+        self.child_count = child_count
+        self.digest = digest
 
 
 class OutstandingChanges:
@@ -116,7 +124,23 @@ class OutstandingChanges:
         """
         if type(source) is ChangeRecord and source.zxid == zxid and self._undo is None:
             return source
-        record = ChangeRecord(zxid, path).copy(zxid, source)
+        record = ChangeRecord(
+            zxid,
+            path,
+            source.data,
+            source.acl,
+            source.czxid,
+            source.mzxid,
+            source.ctime,
+            source.mtime,
+            source.version,
+            source.cversion,
+            source.aversion,
+            source.ephemeral_owner,
+            source.pzxid,
+            source.child_count,
+            source.digest,
+        )
         self._put(record)
         return record
 
@@ -130,18 +154,15 @@ class OutstandingChanges:
         ephemeral_owner: int,
     ) -> None:
         """The txn makes a node."""
-        record = ChangeRecord(zxid, path)
-        record.acl = acl
-        record.data = data
-        record.czxid = record.mzxid = record.pzxid = zxid
-        record.ctime = record.mtime = time_ms
-        record.ephemeral_owner = ephemeral_owner
+        record = ChangeRecord(
+            zxid, path, data, acl, zxid, zxid, time_ms, time_ms, 0, 0, 0, ephemeral_owner, zxid, 0, 0
+        )
         self._put(record)
         self.stamp(record)
 
     def delete(self, path: str, zxid: int, source: ChangeRecord | DataNode) -> None:
         """The txn removes a node."""
-        record = ChangeRecord(zxid, path)
+        record = ChangeRecord(zxid, path, None, (), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
         record.gone = True
         self.digest -= source.digest
         self._put(record)
@@ -182,17 +203,22 @@ class OutstandingChanges:
         self.digest = self._undo_digest
         self._undo = None
 
-    # -- after application -----------------------------------------------------------------------
+    # -- application -----------------------------------------------------------------------------
 
-    def applied(self, zxid: int) -> None:
-        """The txn is in the tree: its records are no longer needed."""
-        queue = self.queue
+    def take(self, zxid: int) -> dict[str, int]:
+        """The txn is about to be applied: its records go; their digests by path are returned.
+
+        With them the tree need not compute again what preparation computed from the same values.
+        """
+        queue, by_path = self.queue, self.by_path
+        digests: dict[str, int] = {}
         while queue and queue[0].zxid <= zxid:
             record = queue.popleft()
-            if self.by_path.get(record.path) is record:
-                del self.by_path[record.path]
-        if not queue:
-            self.digest = self.tree.digest
+            path = record.path
+            digests[path] = record.digest
+            if by_path.get(path) is record:
+                del by_path[path]
+        return digests
 
     def __iter__(self) -> Iterator[ChangeRecord]:
         return iter(self.queue)

@@ -41,6 +41,8 @@ class DataTree:
         self.acls = AclCache()
         self.watches = Watches()
         self.digest = 0
+        self.known_digests: dict[str, int] = {}
+        """Digests of nodes as the txn being applied leaves them, where preparation knows them already."""
         self.data_bytes = 0
         self.last_processed_zxid = Zxid(0)
 
@@ -282,6 +284,8 @@ class DataTree:
     def _restamp(self, path: str, node: DataNode) -> None:
         """Bring the tree digest up to date with a changed node."""
         if self.digest_enabled:
-            fresh = node_digest(path, node)
+            fresh = self.known_digests.get(path)
+            if fresh is None:
+                fresh = node_digest(path, node)
             self.digest += fresh - node.digest
             node.digest = fresh

@@ -34,6 +34,10 @@ class MarshallingError(KeeperError):
     code = ErrorCode.MARSHALLING_ERROR
 
 
+class Unprepared(MarshallingError):
+    """A request that fails before it is given a zxid, so that it takes none."""
+
+
 class Unimplemented(KeeperError):
     code = ErrorCode.UNIMPLEMENTED
 

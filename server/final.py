@@ -17,7 +17,6 @@ from .digest import as_long
 from .errors import KeeperError
 from .ops.context import Kind, TxnContext
 from .ops.table import OPERATIONS
-from .prep import PrepRequestProcessor
 from .request import Request
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class FinalRequestProcessor:
     def process(self, request: Request) -> None:
         """Apply the request's txn, answer its client, then let reads that waited behind it run."""
         body = b""
-        if request.has_txn:
+        if request.txn_type is not None:
             body = self._apply(request)
         elif request.operation.kind is Kind.BARRIER and not request.error:
             assert request.operation.reply is not None
@@ -68,16 +67,19 @@ class FinalRequestProcessor:
         context.session_id = request.session_id
         context.time_ms = request.time_ms
         body = b""
+        tree = database.tree
         if not request.error:
             assert operation.apply is not None
+            tree.known_digests = self._changes.take(zxid)
             try:
                 node = operation.apply(context, request.txn)
             except KeeperError as error:
                 raise AssertionError(f"a prepared txn does not fit the tree: {request.txn!r}") from error
+            tree.known_digests = {}
             if request.client is not None and operation.reply is not None:
                 body = operation.reply(request.txn, node)
-        database.after_apply(request.session_id, zxid, PrepRequestProcessor.txn_type(request), request.txn)
-        self._changes.applied(zxid)
-        if request.digest is not None and as_long(database.tree.digest) != request.digest:
+        assert request.txn_type is not None
+        database.after_apply(request.session_id, zxid, request.txn_type, request.txn)
+        if request.digest is not None and as_long(tree.digest) != request.digest:
             raise AssertionError(f"the tree is not what was prepared at zxid {zxid:#x}")
         return body

@@ -16,7 +16,7 @@ from ..jute.errors import JuteError
 from ..jute.ids import Zxid
 from ..jute.txn import ErrorTxn
 from .digest import as_long
-from .errors import KeeperError
+from .errors import KeeperError, Unprepared
 from .ops.context import Kind, PrepContext
 from .request import Request
 
@@ -48,43 +48,39 @@ class PrepRequestProcessor:
     def process(self, request: Request) -> None:
         """Prepare a write (a barrier passes through) and hand it on."""
         operation = request.operation
-        if operation.kind is Kind.BARRIER:
-            self._decode(request)
-        elif operation.request is None or request.record is not None or self._decode(request):
+        decoder = operation.request
+        if decoder is not None and request.record is None:
+            try:
+                request.record = decoder.decode(request.frame, 8)[0]
+            except JuteError as error:
+                _log.info("undecodable request: %s", error)
+                request.error = ErrorCode.MARSHALLING_ERROR
+                self._next(request)
+                return
+        if operation.kind is not Kind.BARRIER:
             self._prepare(request)
         self._next(request)
 
-    def _decode(self, request: Request) -> bool:
-        decoder = request.operation.request
-        assert decoder is not None
-        try:
-            request.record = decoder.decode(request.frame, 8)[0]
-        except JuteError as error:
-            _log.info("undecodable request: %s", error)
-            request.error = ErrorCode.MARSHALLING_ERROR
-            return False
-        return True
-
     def _prepare(self, request: Request) -> None:
         context, operation = self.context, request.operation
-        self.last_zxid = context.zxid = Zxid(self.last_zxid + 1)
-        request.zxid = context.zxid
+        self.last_zxid = context.zxid = request.zxid = Zxid(self.last_zxid + 1)
         request.time_ms = context.time_ms = self._wall_ms()
-        request.has_txn = True
         context.session_id = request.session_id
         context.now_ms = request.received_ms
         context.identities = request.client.identities if request.client is not None else ()
         assert operation.prep is not None
         try:
             request.txn = operation.prep(context, request.record)
+        except Unprepared as error:
+            self.last_zxid = Zxid(self.last_zxid - 1)
+            request.error = error.code
+            return
         except KeeperError as error:
             request.error = error.code
+            request.error_body = error.body
             request.txn = ErrorTxn(error.code)
+            request.txn_type = OpCode.ERROR
             return
+        request.txn_type = operation.opcode
         if context.changes.tree.digest_enabled:
             request.digest = as_long(context.changes.digest)
-
-    @staticmethod
-    def txn_type(request: Request) -> int:
-        """Type in the txn's header: the opcode, or ``error`` for a write that failed."""
-        return OpCode.ERROR if request.error else request.operation.opcode

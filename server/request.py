@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..jute.ids import SessionId
+from ..jute.ids import SessionId, Zxid
 from .ops.context import Operation
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Request:
         record: decoded body, where the decoding could not wait.
         zxid: of the txn; 0 if it takes none.
         txn: what is logged and applied; None for a txn without body.
-        has_txn: whether there is a txn at all.
+        txn_type: type in the txn's header: the opcode, ``error`` for a write that failed, None if the
+            request makes no txn.
         error: code that goes into the reply header.
         error_body: bytes behind such a header, almost always none.
     """
@@ -36,13 +37,13 @@ class Request:
         "error",
         "error_body",
         "frame",
-        "has_txn",
         "operation",
         "received_ms",
         "record",
         "session_id",
         "time_ms",
         "txn",
+        "txn_type",
         "zxid",
     )
 
@@ -62,10 +63,10 @@ class Request:
         self.frame = frame
         self.received_ms = received_ms
         self.record: Any = None
-        self.zxid = 0
+        self.zxid = Zxid(0)
         self.time_ms = 0
         self.txn: Any = None
-        self.has_txn = False
+        self.txn_type: int | None = None
         self.digest: int | None = None
         self.error = 0
         self.error_body = b""

@@ -12,7 +12,6 @@ from random import Random
 
 from ..storage.txn_log import LogBatch, TxnLog
 from .database import encode_payload
-from .prep import PrepRequestProcessor
 from .request import Request
 
 
@@ -89,17 +88,17 @@ class SyncRequestProcessor:
 
     def process(self, request: Request) -> None:
         """Take a prepared request; its txn, if it has one, goes to the log."""
-        if request.has_txn:
+        if request.txn_type is not None:
             payload = encode_payload(
                 request.session_id,
                 request.cxid,
                 request.zxid,
                 request.time_ms,
-                PrepRequestProcessor.txn_type(request),
+                request.txn_type,
                 request.txn,
                 request.digest,
             )
-            self._log.append(request.zxid, payload)  # type: ignore[arg-type]
+            self._log.append(request.zxid, payload)
             if self._trigger.logged(len(payload)):
                 self._log.roll()
                 self._snapshot_due()

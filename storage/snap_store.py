@@ -44,7 +44,7 @@ class FileStream:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSource:
-    """A snapshot on disk whose last seal was found to be right."""
+    """A snapshot on disk, to be decoded."""
 
     disk: Disk
     zxid: int
@@ -125,11 +125,15 @@ class SnapStore:
         """All snapshots by name, newest first, whole or not."""
         return list_snapshots(self._disk, self._directory)
 
+    def source(self, stored: StoredFile) -> SnapshotSource:
+        """A snapshot to decode, whole or not."""
+        return SnapshotSource(self._disk, stored.zxid, stored.path, stored.compression)
+
     def newest_valid(self) -> tuple[SnapshotSource | None, list[Rejected]]:
         """The newest snapshot that is whole, and what was wrong with the newer ones."""
         rejected: list[Rejected] = []
         for stored in self.stored()[:CANDIDATES_MAX]:
-            source = SnapshotSource(self._disk, stored.zxid, stored.path, stored.compression)
+            source = self.source(stored)
             try:
                 self._check(source)
             except (Corrupt, DiskError) as error:

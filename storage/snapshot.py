@@ -25,6 +25,7 @@ from zlib import adler32
 from ..jute.data import ACL
 from ..jute.errors import JuteError
 from ..jute.persistence import FILE_VERSION, SNAP_MAGIC, FileHeader
+from ..jute.wiretypes import decode_utf8, encode_utf8
 from .errors import Corrupt
 
 FILE_HEADER: Final = FileHeader(SNAP_MAGIC, FILE_VERSION, -1).encode()
@@ -99,7 +100,7 @@ class SnapshotEncoder:
         pzxid: int,
     ) -> None:
         """One node; the root's path is "". Times in ms, `cversion` is the stored creation counter."""
-        encoded = path.encode()
+        encoded = path.encode() if path.isascii() else encode_utf8(path)
         if data is None:
             self._parts += (_int.pack(len(encoded)), encoded, b"\xff\xff\xff\xff")
         else:
@@ -234,7 +235,7 @@ class SnapshotDecoder:
             try:
                 path = buffer[start:path_end].decode()
             except UnicodeDecodeError:
-                path = buffer[start:path_end].decode("utf-8", "replace")  # as Java does
+                path = decode_utf8(buffer[start:path_end])
             position = data_end + 68
             yield (
                 path,

@@ -43,7 +43,7 @@ def scenario(
 
     def declare(play: Play) -> Scenario:
         return Scenario(
-            name=play.__name__,  # type: ignore[attr-defined]
+            name=play.__name__,
             module=play.__module__.rpartition(".")[2],
             promise=promise,
             play=play,

@@ -103,6 +103,9 @@ class Story:
         """A new connection that has not sent anything yet."""
         client = Client(self, name)
         self.take_turn(client)
+        self._clients.append(client)
+        # It has no session, so it must not be pinged.
+        client.go_silent()
         return client
 
     def ping_until_frame(self, keeper: Client, listener: Client, operation: Operation | None = None) -> None:
@@ -130,7 +133,7 @@ class Story:
         self.take_turn(None)
         self.breathe()
         for client in self._clients:
-            if client.is_open:
+            if client.is_open and client.session_id:
                 self.transcript.append(f"-- {client.name} leaves")
                 client(close_session())
                 client.flush()

@@ -106,7 +106,8 @@ class View:
         return (
             f"czxid={self.zxid(stat.czxid)} mzxid={self.zxid(stat.mzxid)} pzxid={self.zxid(stat.pzxid)}"
             f" v={stat.version} cv={stat.cversion} av={stat.aversion}"
-            f" owner={self.session(stat.ephemeralOwner)} len={stat.dataLength} kids={stat.numChildren} {self._times(stat)}"
+            f" owner={self.session(stat.ephemeralOwner)} len={stat.dataLength} kids={stat.numChildren}"
+            f" {self._times(stat)}"
         )
 
     def _times(self, stat: Stat) -> str:

@@ -25,7 +25,7 @@ from ...jute.proto import (
 from ...jute.record import Record
 from ...jute.txn import ErrorTxn, MultiTxn, Txn
 from ..data_node import DataNode
-from ..errors import KeeperError, MarshallingError
+from ..errors import KeeperError, MarshallingError, Unprepared
 from .context import Client, Operation, PrepContext, ReadContext, TxnContext
 
 _END: Final = MultiHeader(-1, True, -1).encode()
@@ -75,9 +75,11 @@ def decode_operations(body: bytes, operations: dict[int, Operation]) -> Iterator
 
 
 def _check_create(request: CreateRequest | CreateTTLRequest) -> None:
-    """What the original can't even represent refuses the multi as a whole."""
-    if request.flags not in _FLAGS or request.acl is None:
-        raise MarshallingError(f"create flags {request.flags}, ACL {request.acl}")
+    """What the original can't even represent refuses the multi as a whole; a null ACL takes no zxid."""
+    if request.flags not in _FLAGS:
+        raise MarshallingError(f"create flags {request.flags}")
+    if request.acl is None:
+        raise Unprepared("null ACL")
 
 
 def prep_multi(context: PrepContext, body: bytes) -> PreparedMulti:

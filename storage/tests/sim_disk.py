@@ -4,9 +4,9 @@ Bytes become durable with `fdatasync` of their file, names with `fsync_dir` of t
 crash keeps any prefix of what was done since, and may cut the last write that survives in two. Directories
 themselves are durable at once.
 
-Faults: `crash_at` ends the world at the n-th change with `Crashed`; `fail_at` makes the n-th change fail with an
-error. A sync that fails loses what it should have made durable: the kernel marks the pages clean, and a later
-sync that succeeds does not write them (the original discovery is known as "fsyncgate").
+Faults: `crash_at` ends the world at the n-th change with `Crashed`; `fail_at` makes the n-th change fail with
+an error. A sync that fails loses what it should have made durable: the kernel marks the pages clean, and a
+later sync that succeeds does not write them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _apply(image: bytearray, change: Change) -> None:
 class Survival:
     """What a crash leaves of the changes that were not synced.
 
-    Per file the first `writes` changes survive; of the next one, if it is a write, the first `torn_bytes` bytes.
+    Per file the first `writes` changes survive, and of the next one, if it is a write, `torn_bytes` bytes.
     Per directory the first `names` changes of names survive. Large numbers mean all.
     """
 
@@ -146,8 +146,8 @@ class SimDisk:
         after.directories = set(self.directories)
         names = dict(self.durable_names)
         for changes in self.pending_names.values():
-            for change in changes[: survival.names]:
-                _rename_durably(names, change)
+            for name_change in changes[: survival.names]:
+                _rename_durably(names, name_change)
         for path, inode in names.items():
             image = bytearray(inode.durable)
             for change in inode.pending[: survival.writes]:

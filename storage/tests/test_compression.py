@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import zlib
@@ -74,7 +75,8 @@ def test_snappy_copies_are_undone() -> None:
 def test_snappy_long_literals_are_undone() -> None:
     for length in (1, 60, 61, 256, 257, 65536, 70000):
         width = 0 if length <= 60 else 1 if length <= 256 else 2 if length <= 65536 else 3
-        tag = bytes([(length - 1 if width == 0 else 59 + width) << 2])
+        tag = bytes([(59 + width if width else length - 1) << 2])
+        tag += (length - 1).to_bytes(width, "little") if width else b""
         size = length
         varint = b""
         while size > 127:
@@ -82,19 +84,18 @@ def test_snappy_long_literals_are_undone() -> None:
             size >>= 7
         varint += bytes([size])
         body = bytes(length)
-        assert snappy_decode(varint + tag + (length - 1).to_bytes(width, "little" if width else "big") + body) == body
+        assert snappy_decode(varint + tag + body) == body
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_snappy_block_or_refused(block: bytes) -> None:
-    try:
+    with contextlib.suppress(BadCompression):
         snappy_decode(block)
-    except BadCompression:
-        pass
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"SNAPPY", SNAPPY_MAGIC, SNAPPY_MAGIC + bytes(8) + b"\0\0\0\5ab", SNAPPY_MAGIC + bytes(8) + b"\0"]
+    "content",
+    [b"", b"SNAPPY", SNAPPY_MAGIC, SNAPPY_MAGIC + bytes(8) + b"\0\0\0\5ab", SNAPPY_MAGIC + bytes(8) + b"\0"],
 )
 def test_snappy_stream_that_is_cut_is_refused(content: bytes) -> None:
     with pytest.raises(BadCompression):

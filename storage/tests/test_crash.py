@@ -6,6 +6,8 @@ under different luck: everything unsynced lost, everything kept, or cut in the m
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,10 +117,8 @@ def test_acknowledged_transactions_survive_any_series_of_crashes(lives: list[tup
     story = Story(disk)
     for crash_at, luck in lives:
         disk.crash_at = crash_at
-        try:
+        with contextlib.suppress(Crashed):
             story.live()
-        except Crashed:
-            pass
         disk = story.disk = disk.crashed(luck)
     story.live()
 
@@ -129,10 +129,8 @@ def test_new_log_appears_with_its_first_records_or_not_at_all() -> None:
         for luck in LUCK:
             disk = SimDisk()
             disk.crash_at = crash_at
-            try:
+            with contextlib.suppress(Crashed):
                 Story(disk).live()
-            except Crashed:
-                pass
             after = disk.crashed(luck)
             for path in after.names:
                 if "/log." in path:

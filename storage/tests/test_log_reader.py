@@ -90,13 +90,13 @@ def test_damage_names_file_offset_and_last_good_zxid() -> None:
     content[-10] ^= 1
     disk = disk_with(log_1=bytes(content))
 
-    entries = []
+    entries: list[object] = []
     with pytest.raises(Corrupt) as caught:
         entries.extend(LogReader(disk, FOLDER, 0))
 
     assert caught.value.file == f"{FOLDER}/log.1"
     assert caught.value.offset == len(log_of(1, 2))
-    assert caught.value.zxid == 2
+    assert caught.value.zxid == len(entries) == 2
     assert "CRC" in caught.value.reason
     assert f"{FOLDER}/log.1 is damaged at offset" in str(caught.value)
 

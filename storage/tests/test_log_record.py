@@ -29,7 +29,7 @@ def test_record_is_checksum_length_payload_and_end_mark() -> None:
 
 
 def test_file_header_is_magic_version_two_and_dbid_zero() -> None:
-    assert FILE_HEADER == b"ZKLG\0\0\0\2" + bytes(8)
+    assert b"ZKLG\0\0\0\2" + bytes(8) == FILE_HEADER
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=20), st.integers(0, 5000))

@@ -20,9 +20,21 @@ from zoolet.storage.tests.samples import ACLS, DIGEST, NODES, SESSION, SESSIONS,
 
 longs = st.integers(-(1 << 63), (1 << 63) - 1)
 ints = st.integers(-(1 << 31), (1 << 31) - 1)
-paths = st.text(st.characters(codec="utf-8"), max_size=30).filter(lambda text: text != "/")
+texts = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF), max_size=30)  # jute has no others
+paths = texts.filter(lambda text: text != "/")
 nodes_strategy = st.tuples(
-    paths, st.none() | st.binary(max_size=200), longs, longs, longs, longs, longs, ints, ints, ints, longs, longs
+    paths,
+    st.none() | st.binary(max_size=200),
+    longs,
+    longs,
+    longs,
+    longs,
+    longs,
+    ints,
+    ints,
+    ints,
+    longs,
+    longs,
 )
 digests = st.none() | st.builds(ZxidDigest, longs, st.integers(2, 1000), longs)
 
@@ -56,7 +68,7 @@ def test_snapshot_is_read_back() -> None:
     nodes=st.lists(nodes_strategy, max_size=20),
     sessions=st.dictionaries(longs, ints, max_size=5),
     acls=st.dictionaries(
-        longs, st.lists(st.builds(ACL, ints, st.builds(Id, st.text(), st.text())), max_size=3), max_size=4
+        longs, st.lists(st.builds(ACL, ints, st.builds(Id, texts, texts)), max_size=3), max_size=4
     ),
     digest=digests,
     last_zxid=st.none() | longs,
@@ -137,7 +149,9 @@ def test_digest_of_version_one_is_a_hex_string(text: bytes, last_zxid: int | Non
     for node in NODES:
         encoder.add_node(*node)
     content = encoder.take_chunk() + encoder.finish(None, None)
-    encoder._parts.append((7).to_bytes(8, "big") + (1).to_bytes(4, "big") + len(text).to_bytes(4, "big") + text)
+    encoder._parts.append(
+        (7).to_bytes(8, "big") + (1).to_bytes(4, "big") + len(text).to_bytes(4, "big") + text
+    )
     content += encoder.take_chunk() + encoder._seal()
     if last_zxid is not None:
         encoder._parts.append(last_zxid.to_bytes(8, "big"))

@@ -1,0 +1,79 @@
+"""Fixtures for tests that use a real client library, kazoo, against the server under test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+
+from ..server_process import ServerProcess
+
+PATIENCE_S = 15.0
+"""Longest wait for anything that must happen; nothing normally takes a hundredth of it."""
+
+NewClient = Callable[..., Any]
+InThread = Callable[..., "Future[Any]"]
+
+_path_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def new_client(subject: ServerProcess) -> Iterator[NewClient]:
+    """Makes connected kazoo clients; takes what KazooClient takes, and stops them in the end."""
+    clients = []
+
+    def connect(**arguments: Any) -> Any:
+        client = KazooClient(**{"hosts": subject.hosts, "timeout": 10.0, **arguments})
+        clients.append(client)
+        client.start(timeout=PATIENCE_S)
+        return client
+
+    yield connect
+    for client in clients:
+        client.stop()
+        client.close()
+
+
+@pytest.fixture
+def client(new_client: NewClient) -> Any:
+    """One connected kazoo client."""
+    return new_client()
+
+
+@pytest.fixture
+def other(new_client: NewClient) -> Any:
+    """A second connected kazoo client."""
+    return new_client()
+
+
+@pytest.fixture
+def path(client: Any) -> str:
+    """A node of this test's own."""
+    name = f"/kazoo{next(_path_numbers):04d}"
+    client.create(name)
+    return name
+
+
+@pytest.fixture
+def in_thread() -> Iterator[InThread]:
+    """Runs a blocking call in a thread and gives its future."""
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        yield threads.submit
+
+
+def await_children(client: Any, path: str, count: int) -> None:
+    """Wait until `path` has exactly `count` children."""
+    reached = Event()
+
+    @client.ChildrenWatch(path)
+    def look(children: list[str]) -> bool:
+        if len(children) == count:
+            reached.set()
+        return not reached.is_set()
+
+    assert reached.wait(PATIENCE_S), f"{path} never had {count} children"
