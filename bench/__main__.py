@@ -34,16 +34,24 @@ _OUTPUT = click.Path(dir_okay=False, writable=True, allow_dash=True)
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--rows", "patterns", multiple=True, metavar="PATTERN", help="Rows to run: get-*.")
-@click.option("--rounds", type=click.IntRange(1, 100), help=f"Default {ROUNDS}, quick {QUICK_ROUNDS}.")
-@click.option("--seconds", type=click.FloatRange(0.1, 60), help="Measured interval; default 2, quick 1.")
+@click.option(
+    "--rows", "patterns", multiple=True, metavar="PATTERN", help="Rows to run, such as get-*; repeatable."
+)
+@click.option("--rounds", type=click.IntRange(1, 100), help=f"Rounds; {ROUNDS}, quick {QUICK_ROUNDS}.")
+@click.option("--seconds", type=click.FloatRange(0.1, 60), help="Measured interval; 2, quick 1.")
 @click.option("--quick", is_flag=True, help="One short round without the long rows: just a look.")
 @click.option("--list", "list_only", is_flag=True, help="Name the rows and end.")
-@click.option("--servers", type=click.Choice(["both", "java", "zoolet"]), default="both", help="Which.")
+@click.option(
+    "--servers", type=click.Choice(["both", "java", "zoolet"]), default="both", help="Which to run."
+)
 @click.option("--java", "java_program", default="java", help="The JVM to use.")
-@click.option("--java-classpath", envvar="ZOOKEEPER_CLASSPATH", default=DEBIAN_CLASSPATH, help="Its jars.")
-@click.option("--zoolet", "zoolet_program", default=None, help="Default: next to this Python.")
-@click.option("-D", "--define", "defines", multiple=True, metavar="NAME=VALUE", help="Property for both.")
+@click.option(
+    "--java-classpath", envvar="ZOOKEEPER_CLASSPATH", default=DEBIAN_CLASSPATH, help="ZooKeeper's jars."
+)
+@click.option("--zoolet", "zoolet_program", default=None, help="The zoolet command; else next to Python.")
+@click.option(
+    "-D", "--define", "defines", multiple=True, metavar="NAME=VALUE", help="A property for both servers."
+)
 @click.option(
     "--dir",
     "directory",
@@ -76,8 +84,7 @@ def main(
     pace = QUICK_PACE if quick else PACE
     if seconds is not None:
         pace = Pace(run_ms=round(seconds * 1000), warmup_ms=pace.warmup_ms)
-    programs = {"java": java_program, "zoolet": zoolet_program or _find_zoolet()}
-    kinds: list[ServerKind] = [Java(programs["java"], java_classpath), Zoolet(programs["zoolet"])]
+    kinds: list[ServerKind] = [Java(java_program, java_classpath), Zoolet(zoolet_program or _find_zoolet())]
     kinds = [kind for kind in kinds if servers in ("both", kind.name)]
     signal.signal(signal.SIGTERM, _end_by_signal)
     _raise_file_limit()
@@ -91,11 +98,12 @@ def main(
             loadgen = LoadGen.compile(work)
             properties = dict(_parse_define(define) for define in defines)
         except BenchError as error:
-            raise click.UsageError(str(error)) from error
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2)
         report = Report(
             {
                 **describe_machine(work),
-                **{kind.name: describe_server(kind, programs[kind.name]) for kind in kinds},
+                **{name: version for kind in kinds for name, version in describe_server(kind).items()},
                 "rounds": rounds or (QUICK_ROUNDS if quick else ROUNDS),
                 "seconds per interval": pace.run_ms / 1000,
                 "properties": " ".join(defines) or "none",

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from .servers import ServerKind
 
-VERSION_FLAGS = {"java": "-version", "zoolet": "--version"}
-
 
 def describe_machine(directory: Path) -> dict[str, str | int | float]:
     """Facts by name. The load is that of the last minute, before the first row."""
@@ -27,21 +25,9 @@ def describe_machine(directory: Path) -> dict[str, str | int | float]:
     }
 
 
-def describe_server(kind: ServerKind, executable: str) -> str:
-    """The first line the program says about its version, or why there is none."""
-    try:
-        asked = subprocess.run(
-            [executable, VERSION_FLAGS[kind.name]],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except OSError as error:
-        return f"not runnable: {error.strerror}"
-    lines = asked.stdout.splitlines()
-    return lines[0] if lines and asked.returncode == 0 else "unknown"
+def describe_server(kind: ServerKind) -> dict[str, str]:
+    """What the programs say about their versions, or why they do not."""
+    return {name: _last_line(command) for name, command in kind.version_commands().items()}
 
 
 def filesystem_of(directory: Path) -> str:
@@ -61,3 +47,14 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def _last_line(command: list[str]) -> str:
+    try:
+        asked = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, check=False
+        )
+    except OSError as error:
+        return f"not runnable: {error.strerror}"
+    lines = asked.stdout.splitlines()
+    return lines[-1] if lines and asked.returncode == 0 else "unknown"

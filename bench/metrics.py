@@ -13,7 +13,7 @@ class Metric:
     unit: str
     higher_is_better: bool = False
     is_fact: bool = False
-    """A fact tells how the measurement went (how many snapshots were written): neither server wins it."""
+    """A fact tells how the measurement went (how much snapshot was written): neither server wins it."""
 
 
 OPS = Metric("throughput", "ops/s", higher_is_better=True)
@@ -32,7 +32,7 @@ ZNODE_BYTES_COLLECTED = Metric("RSS per znode after GC", "B")
 RESTART_WALL = Metric("restart, first reply", "s")
 RESTART_CPU = Metric("restart, CPU", "s")
 GENERATOR = Metric("load generator, may be the limit", "cores", is_fact=True)
-SNAPSHOTS = Metric("snapshots written", "", is_fact=True)
+SNAPSHOTS = Metric("snapshots written meanwhile", "MiB", is_fact=True)
 
 Readings = dict[Metric, float]
 """The figures of one row in one round."""

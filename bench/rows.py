@@ -143,15 +143,15 @@ def reader_during_snapshots(count: int) -> Callable[[Lab], Readings]:
         server.stop()
         server.start(**{"zookeeper.snapCount": str(SNAP_COUNT)})
         _check_count(server.port, count)
-        before = server.snapshot_count()
+        before = server.snapshot_bytes()
         disturbed = _read_beside_writer(lab, parent, count)
-        written = server.snapshot_count() - before
-        if written == 0:
+        written = server.snapshot_bytes() - before
+        if written <= 0:
             raise BenchError("no snapshot was written while the reader measured")
         return {
             metrics.P99_UNDISTURBED: undisturbed[metrics.P99],
             **disturbed,
-            metrics.SNAPSHOTS: written,
+            metrics.SNAPSHOTS: written / 2**20,
         }
 
     return measure

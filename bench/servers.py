@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from .errors import BenchError
 from .readiness import await_first_reply
 
 MAIN_CLASS = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+VERSION_CLASS = "org.apache.zookeeper.version.VersionInfoMain"
 JAVA_HEAP = "-Xmx1000m"
 """What zkServer.sh of the original sets when the user sets nothing (ZK_SERVER_HEAP=1000)."""
 DEBIAN_CLASSPATH = ":".join(
@@ -30,7 +32,6 @@ DEBIAN_CLASSPATH = ":".join(
 SETTLE_S = 2.0
 START_DEADLINE_S = 180.0
 STOP_DEADLINE_S = 60.0
-_SNAPSHOT_NAME = re.compile(r"snapshot\.[0-9a-f]+(\.gz|\.snappy)?")
 
 
 class ServerKind(Protocol):
@@ -42,6 +43,9 @@ class ServerKind(Protocol):
 
     def command(self, properties: Mapping[str, str], config: Path) -> list[str]:
         """The command line of a server with these system properties."""
+
+    def version_commands(self) -> Mapping[str, list[str]]:
+        """Commands whose last line tells what is being measured, by the name of that fact."""
 
     def collect_garbage(self, pid: int) -> bool:
         """Forces a full collection; False where there is nothing to force."""
@@ -59,6 +63,13 @@ class Java:
         """See ``ServerKind``."""
         defines = [f"-D{name}={value}" for name, value in properties.items()]
         return [self.executable, JAVA_HEAP, *defines, "-cp", self.classpath, MAIN_CLASS, str(config)]
+
+    def version_commands(self) -> Mapping[str, list[str]]:
+        """See ``ServerKind``."""
+        return {
+            "java": [self.executable, "-cp", self.classpath, VERSION_CLASS],
+            "jvm": [self.executable, "-version"],
+        }
 
     def collect_garbage(self, pid: int) -> bool:
         """Uses jcmd of the JDK; False without one on the path."""
@@ -88,6 +99,10 @@ class Zoolet:
             *(f"-D{name}={value}" for name, value in properties.items()),
             str(config),
         ]
+
+    def version_commands(self) -> Mapping[str, list[str]]:
+        """See ``ServerKind``."""
+        return {"zoolet": [self.executable, "--version"]}
 
     def collect_garbage(self, pid: int) -> bool:
         """See ``ServerKind``."""
@@ -181,12 +196,13 @@ class Server:
         """Resident memory after a forced collection; as it is where there is none to force."""
         return self.settled_rss_bytes() if self.kind.collect_garbage(self.pid) else self.rss_bytes()
 
-    def snapshot_count(self) -> int:
-        """Finished snapshots in the data directory."""
-        return sum(_SNAPSHOT_NAME.fullmatch(path.name) is not None for path in self._version_dir().iterdir())
-
-    def _version_dir(self) -> Path:
-        return self.directory / "data" / "version-2"
+    def snapshot_bytes(self) -> int:
+        """Size of all snapshots in the data directory, finished or growing (temporary names say so too)."""
+        total = 0
+        for path in (self.directory / "data" / "version-2").glob("*snapshot*"):
+            with suppress(FileNotFoundError):  # just renamed
+                total += path.stat().st_size
+        return total
 
     def _log_tail(self) -> str:
         lines = (self.directory / "server.log").read_text(errors="replace").splitlines()[-5:]

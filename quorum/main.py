@@ -132,6 +132,8 @@ def _run(config: Config, stop: _StopSignals) -> int:
 
     from ..server.zookeeper_server import ZooKeeperServer
 
+    # What has been imported stays: no collection need look at it again.
+    gc.freeze()
     gc.enable()
     ready = _Ready(config, stop)
 
@@ -181,10 +183,12 @@ class _Ready:
         self._stop = stop
         self.is_ready = False
 
-    def started(self, server: ZooKeeperServer) -> None:
+    def started(self, value: ZooKeeperServer | None = None) -> None:
         """Say where the server is, on standard output: two lines that a script may read as well."""
         import trio
 
+        server = value
+        assert server is not None
         self.is_ready = True
         self._stop.watch(server, trio.lowlevel.current_trio_token())
         host = self._config.client_port_address

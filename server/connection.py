@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from enum import Enum
+from enum import IntEnum
 from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING, Final
@@ -45,7 +45,7 @@ _READ, _WRITE, _BARRIER, _CONNECTION = Kind.READ, Kind.WRITE, Kind.BARRIER, Kind
 _log = logging.getLogger(__name__)
 
 
-class State(Enum):
+class State(IntEnum):
     """Where a connection is in its life; it only ever moves down this list."""
 
     FIRST_BYTES = 1
@@ -92,7 +92,7 @@ class ServerConnection:
         self.session_id = SessionId(0)
         self.session_timeout_ms = 0
         self.identities: tuple[Id, ...] = (Id("ip", remote_address[0]),)
-        self.stats = ConnectionStats(core.wall_ms())
+        self.stats = ConnectionStats(core.wall_ms)
         self.out: list[bytes] = []
         self.unsent_bytes = 0
         self._frames = FrameBuffer(core.config.jute_max_buffer_bytes)
@@ -107,7 +107,7 @@ class ServerConnection:
     def wants_input(self) -> bool:
         """Whether the socket should be read."""
         return (
-            self.state.value <= State.ESTABLISHED.value
+            self.state <= State.ESTABLISHED
             and not self._backlog
             and self.unsent_bytes <= OUT_BYTES_MAX
             and not (self._waiting and self.core.over_outstanding_limit)
@@ -135,7 +135,7 @@ class ServerConnection:
         if self.state is State.FIRST_BYTES:
             self._first_bytes(chunk)
             return
-        if self.state.value >= State.CLOSING.value:
+        if self.state >= State.CLOSING:
             return
         try:
             frames = self._frames.feed(chunk)
@@ -241,8 +241,10 @@ class ServerConnection:
             core.answered(self, answered, xid, zxid, operation)
 
     def _submit(self, xid: int, operation: Operation, packet: bytes) -> None:
+        core = self.core
         self._waiting.append(None)
-        self.core.submit(Request(self, self.session_id, xid, operation, packet, self.core.now_ms))
+        core.in_process += 1
+        core.submit(Request(self, self.session_id, xid, operation, packet, core.now_ms))
 
     def _unimplemented(self, xid: int, opcode: int) -> None:
         """The answer to an opcode that does not exist, behind which the connection closes."""
@@ -294,17 +296,16 @@ class ServerConnection:
         """A write (or barrier) of this connection is through: reply, then let reads behind it run."""
         core = self.core
         core.in_process -= 1
-        if self.state.value > State.ESTABLISHED.value:
+        if self.state > State.ESTABLISHED:
             return
-        zxid = core.tree.last_processed_zxid
-        self._reply(request.cxid, zxid, request.error, body)
-        core.request_answered(self, request, zxid)
-        self._run_reads_behind()
+        self._answer(request, core.tree.last_processed_zxid, request.cxid, request.error, body)
+        self._waiting.popleft()
+        if self._waiting and self._waiting[0] is not None:
+            self._run_reads_behind()
 
     def _run_reads_behind(self) -> None:
         """The oldest outstanding write is through: answer the reads up to the next one."""
         waiting = self._waiting
-        waiting.popleft()
         while waiting and waiting[0] is not None:
             behind = waiting.popleft()
             assert behind is not None
@@ -325,8 +326,19 @@ class ServerConnection:
         except JuteError:
             error = ErrorCode.MARSHALLING_ERROR
         xid = XID_PING if operation.opcode == OpCode.PING else request.cxid
-        self._reply(xid, zxid, error, body)
-        core.request_answered(self, request, zxid)
+        self._answer(request, zxid, xid, error, body)
+
+    def _answer(self, request: Request, zxid: int, xid: int, error: int, body: bytes) -> None:
+        """Reply to a request that had to wait, and count it."""
+        core = self.core
+        length = len(body)
+        self.out.append(_REPLY.pack(length + 16, xid, zxid, error) + body)
+        self.unsent_bytes += length + 20
+        core.dirty[self] = None
+        core.stats.record_answer(core.now_ms - request.received_ms)
+        stats = self.stats
+        stats.packets_sent += 1
+        stats.record_response(request.cxid, zxid, request.operation.tag, request.received_ms, core.now_ms)
 
     def _reply(self, xid: int, zxid: int, error: int, body: bytes) -> None:
         length = len(body)
@@ -349,7 +361,7 @@ class ServerConnection:
 
     def session_established(self) -> None:
         """The handshake succeeded: answer it and go on with what came behind it."""
-        if self.state.value > State.OPENING.value:
+        if self.state > State.OPENING:
             return  # the client left while its session was being made
         self.state = State.ESTABLISHED
         self._connect_response(self.session_timeout_ms, self.session_id, session_password(self.session_id))
@@ -360,6 +372,7 @@ class ServerConnection:
         if self.state is State.ESTABLISHED:
             password = session_password(self.session_id)
             self._connect_response(self.session_timeout_ms, self.session_id, password)
+            self._waiting.popleft()
             self._run_reads_behind()
 
     def session_refused(self) -> None:
@@ -379,7 +392,7 @@ class ServerConnection:
 
     def close(self, reason: str) -> None:
         """Send what is queued, then close. Idempotent."""
-        if self.state.value < State.CLOSING.value:
+        if self.state < State.CLOSING:
             _log.debug("closing %s:%d: %s", *self.remote_address, reason)
             self.state = State.CLOSING
             self._backlog.clear()

@@ -47,7 +47,7 @@ class ServerCore:
         log: transaction log, open for appending.
         random: source of the snapshot randomisation.
         now_ms: current time of a clock that never jumps.
-        wall_ms: wall clock, ms since 1970.
+        wall_ms: current wall time, ms since 1970.
         snapshot_due: called when a snapshot should be taken.
         replayed: txns that were read from the log; they count towards the next snapshot.
     """
@@ -61,7 +61,7 @@ class ServerCore:
         replayed: int = 0,
         random: Random,
         now_ms: int,
-        wall_ms: Callable[[], int],
+        wall_ms: int,
         snapshot_due: Callable[[], None],
     ) -> None:
         self.config = config
@@ -101,9 +101,10 @@ class ServerCore:
             OPERATIONS,
             close_session_lists_paths=config.close_session_txn_enabled,
         )
-        self._prep = PrepRequestProcessor(
-            context, self.tree.last_processed_zxid, self._sync.process, wall_ms
-        )
+        self._prep = PrepRequestProcessor(context, self.tree.last_processed_zxid, self._sync.process)
+        self.submit: Callable[[Request], None] = self._prep.process
+        """Send a write into the chain."""
+        self.set_time(now_ms, wall_ms)
 
     # -- driven by the shell -------------------------------------------------------------------------
 
@@ -123,9 +124,16 @@ class ServerCore:
         self.open_connections[connection] = None
         return connection
 
-    def tick(self, now_ms: int) -> None:
-        """Once in a while: expire sessions and connections that never got one."""
+    def set_time(self, now_ms: int, wall_ms: int) -> None:
+        """What time it is until further notice: told before every batch of bytes and every tick."""
         self.now_ms = now_ms
+        self.wall_ms = wall_ms
+        self._prep.context.now_ms = now_ms
+        self._prep.context.time_ms = wall_ms
+
+    def tick(self) -> None:
+        """Once in a while: expire sessions and connections that never got one."""
+        now_ms = self.now_ms
         for session_id in self.sessions.expired(now_ms):
             _log.info("expiring session 0x%s", hex64(session_id))
             self.submit(Request(None, session_id, 0, CLOSE_SESSION, b"", now_ms))
@@ -155,12 +163,6 @@ class ServerCore:
 
     # -- called by connections -----------------------------------------------------------------------
 
-    def submit(self, request: Request) -> None:
-        """Send a write into the chain."""
-        if request.client is not None:
-            self.in_process += 1
-        self._prep.process(request)
-
     @property
     def over_outstanding_limit(self) -> bool:
         """Whether busy connections should not be read (``globalOutstandingLimit``)."""
@@ -187,6 +189,7 @@ class ServerCore:
             client.state = State.OPENING
             opening = Request(client, session_id, 0, CREATE_SESSION, b"", self.now_ms)
             opening.record = CreateSessionTxn(client.session_timeout_ms)
+            self.in_process += 1
             self.submit(opening)
             return
         # The original closes the session's other connection before it looks at the password.
@@ -228,13 +231,6 @@ class ServerCore:
         client.stats.packets_sent += count
         if operation is not None:
             client.stats.record_response(xid, zxid, operation.tag, self.now_ms, self.now_ms)
-
-    def request_answered(self, client: ServerConnection, request: Request, zxid: int) -> None:
-        """A request that had to wait was answered."""
-        self.stats.record_batch(0, 0, 1, self.now_ms - request.received_ms)
-        client.stats.record_response(
-            request.cxid, zxid, request.operation.tag, request.received_ms, self.now_ms
-        )
 
     # -- called by the end of the chain ----------------------------------------------------------------
 

@@ -31,12 +31,15 @@ _log = logging.getLogger(__name__)
 def encode_payload(
     session_id: int, cxid: int, zxid: int, time_ms: int, txn_type: int, txn: Any, digest: int | None
 ) -> bytes:
-    """Bytes of one txn for the log: header, body (``txn`` None: none), digest (None: none)."""
+    """Bytes of one txn for the log: header, body (``txn`` None: none), digest (None: none).
+
+    The digest comes as the running sum that trees and change records keep.
+    """
     header = _HEADER.pack(session_id, cxid, zxid, time_ms, txn_type)
     body = b"" if txn is None else txn.encode()
     if digest is None:
         return header + body
-    return header + body + _DIGEST.pack(DIGEST_VERSION, digest)
+    return header + body + _DIGEST.pack(DIGEST_VERSION, as_long(digest))
 
 
 def decode_payload(payload: bytes) -> tuple[TxnHeader, Any, TxnDigest | None]:
@@ -138,18 +141,17 @@ class ZKDatabase:
             operation.apply(context, txn)
         except KeeperError as error:
             _log.debug("txn 0x%s: %r", hex64(zxid), error)
-        self.after_apply(session_id, zxid, txn_type, txn)
+        self.note_session(session_id, txn_type, txn)
+        self.tree.last_processed_zxid = Zxid(max(zxid, self.tree.last_processed_zxid))
         if digest is not None:
             self.compare_digest(zxid, digest.version, digest.treeDigest)
 
-    def after_apply(self, session_id: int, zxid: int, txn_type: int, txn: Any) -> None:
-        """Session table and last zxid, once a txn is in the tree."""
+    def note_session(self, session_id: int, txn_type: int, txn: Any) -> None:
+        """Keep the session table up to date with a txn that was applied."""
         if txn_type == OpCode.CREATE_SESSION:
             self.sessions[session_id] = txn.timeOut
         elif txn_type == OpCode.CLOSE_SESSION:
             self.sessions.pop(session_id, None)
-        if zxid > self.tree.last_processed_zxid:
-            self.tree.last_processed_zxid = Zxid(zxid)
 
     def compare_digest(self, zxid: int, version: int, expected: int) -> None:
         """Count and log a tree that is not what the txn's author had; silent within a fuzzy snapshot."""

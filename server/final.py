@@ -7,13 +7,12 @@ queued on its connection before any later reply there, the writer's own included
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..jute.codes import OpCode
 from ..jute.ids import SessionId
 from .change_records import OutstandingChanges
 from .database import ZKDatabase
-from .digest import as_long
 from .errors import KeeperError
 from .ops.context import Kind, TxnContext
 from .ops.table import OPERATIONS
@@ -46,40 +45,36 @@ class FinalRequestProcessor:
 
     def process(self, request: Request) -> None:
         """Apply the request's txn, answer its client, then let reads that waited behind it run."""
-        body = b""
+        operation, client = request.operation, request.client
+        body = request.error_body
         if request.txn_type is not None:
-            body = self._apply(request)
-        elif request.operation.kind is Kind.BARRIER and not request.error:
-            assert request.operation.reply is not None
-            body = request.operation.reply(request.record, None)
-        client, opcode = request.client, request.operation.opcode
-        if opcode == OpCode.CREATE_SESSION and client is not None and not request.error:
+            context = self._context
+            tree, zxid = context.tree, request.zxid
+            if not request.error:
+                context.zxid = zxid
+                context.session_id = request.session_id
+                context.time_ms = request.time_ms
+                tree.known_digests = self._changes.take(zxid)
+                try:
+                    node = operation.apply(context, request.txn)  # type: ignore[misc]
+                except KeeperError as error:
+                    raise AssertionError(f"a prepared txn does not fit the tree: {request.txn!r}") from error
+                tree.known_digests = _NOTHING_KNOWN
+                if client is not None and operation.reply is not None:
+                    body = operation.reply(request.txn, node)
+                if request.digest is not None and tree.digest != request.digest:
+                    raise AssertionError(f"the tree is not what was prepared at zxid {zxid:#x}")
+                if operation.opcode < 0:
+                    self._database.note_session(request.session_id, operation.opcode, request.txn)
+            tree.last_processed_zxid = zxid
+        elif operation.kind is Kind.BARRIER and not request.error:
+            body = operation.reply(request.record, None)  # type: ignore[misc]
+        if operation.opcode == OpCode.CREATE_SESSION and client is not None and not request.error:
             self._events.session_opened(client)
         elif client is not None:
-            client.write_answered(request, request.error_body if request.error else body)
-        if opcode == OpCode.CLOSE_SESSION:
+            client.write_answered(request, body)
+        if operation.opcode == OpCode.CLOSE_SESSION:
             self._events.session_closed(request.session_id, client)
 
-    def _apply(self, request: Request) -> bytes:
-        """Bring the txn into the tree; the reply's body if somebody waits for it."""
-        database, context, operation = self._database, self._context, request.operation
-        zxid = context.zxid = request.zxid
-        context.session_id = request.session_id
-        context.time_ms = request.time_ms
-        body = b""
-        tree = database.tree
-        if not request.error:
-            assert operation.apply is not None
-            tree.known_digests = self._changes.take(zxid)
-            try:
-                node = operation.apply(context, request.txn)
-            except KeeperError as error:
-                raise AssertionError(f"a prepared txn does not fit the tree: {request.txn!r}") from error
-            tree.known_digests = {}
-            if request.client is not None and operation.reply is not None:
-                body = operation.reply(request.txn, node)
-        assert request.txn_type is not None
-        database.after_apply(request.session_id, zxid, request.txn_type, request.txn)
-        if request.digest is not None and as_long(tree.digest) != request.digest:
-            raise AssertionError(f"the tree is not what was prepared at zxid {zxid:#x}")
-        return body
+
+_NOTHING_KNOWN: Final[dict[str, int]] = {}

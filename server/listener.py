@@ -78,7 +78,7 @@ class ClientListener:
                     turn_started = monotonic()
                     continue
             now = monotonic()
-            core.now_ms = int(now * 1000)
+            core.set_time(int(now * 1000), int(time.time() * 1000))
             for fd, mask in events:
                 client = clients.get(fd)
                 if client is not None:

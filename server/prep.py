@@ -15,7 +15,6 @@ from ..jute.codes import ErrorCode, OpCode
 from ..jute.errors import JuteError
 from ..jute.ids import Zxid
 from ..jute.txn import ErrorTxn
-from .digest import as_long
 from .errors import KeeperError, Unprepared
 from .ops.context import Kind, PrepContext
 from .request import Request
@@ -27,10 +26,9 @@ class PrepRequestProcessor:
     """First of the chain.
 
     Args:
-        context: the tree to be.
+        context: the tree to be, and what time it is.
         last_zxid: zxid of the newest txn there is.
         next_processor: takes the prepared request.
-        wall_ms: wall clock, ms since 1970.
     """
 
     def __init__(
@@ -38,12 +36,10 @@ class PrepRequestProcessor:
         context: PrepContext,
         last_zxid: Zxid,
         next_processor: Callable[[Request], None],
-        wall_ms: Callable[[], int],
     ) -> None:
         self.context = context
         self.last_zxid = last_zxid
         self._next = next_processor
-        self._wall_ms = wall_ms
 
     def process(self, request: Request) -> None:
         """Prepare a write (a barrier passes through) and hand it on."""
@@ -64,9 +60,8 @@ class PrepRequestProcessor:
     def _prepare(self, request: Request) -> None:
         context, operation = self.context, request.operation
         self.last_zxid = context.zxid = request.zxid = Zxid(self.last_zxid + 1)
-        request.time_ms = context.time_ms = self._wall_ms()
+        request.time_ms = context.time_ms
         context.session_id = request.session_id
-        context.now_ms = request.received_ms
         context.identities = request.client.identities if request.client is not None else ()
         assert operation.prep is not None
         try:
@@ -83,4 +78,4 @@ class PrepRequestProcessor:
             return
         request.txn_type = operation.opcode
         if context.changes.tree.digest_enabled:
-            request.digest = as_long(context.changes.digest)
+            request.digest = context.changes.digest

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from .version import full_version
 
+_JAVA_MACHINES = {"x86_64": "amd64"}
+
 
 def environment() -> Iterator[tuple[str, object]]:
     """The values of `envi`: Java's keys, with what is true of a Python process (no Java: `<NA>`)."""
@@ -30,7 +32,7 @@ def environment() -> Iterator[tuple[str, object]]:
     yield "java.io.tmpdir", os.environ.get("TMPDIR", "/tmp")
     yield "java.compiler", "<NA>"
     yield "os.name", system.sysname
-    yield "os.arch", system.machine
+    yield "os.arch", _JAVA_MACHINES.get(system.machine, system.machine)
     yield "os.version", system.release
     yield "user.name", _user_name()
     yield "user.home", os.path.expanduser("~")

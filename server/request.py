@@ -26,6 +26,7 @@ class Request:
         txn: what is logged and applied; None for a txn without body.
         txn_type: type in the txn's header: the opcode, ``error`` for a write that failed, None if the
             request makes no txn.
+        digest: tree digest once the txn is applied, as the running sum; None behind an error.
         error: code that goes into the reply header.
         error_body: bytes behind such a header, almost always none.
     """

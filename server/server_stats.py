@@ -64,6 +64,16 @@ class ServerStats:
             if latency_ms < self.latency_ms_min or self.latency_ms_min < 0:
                 self.latency_ms_min = latency_ms
 
+    def record_answer(self, latency_ms: int) -> None:
+        """One request was answered by one packet, `latency_ms` after it came in."""
+        self.packets_sent += 1
+        self.requests_answered += 1
+        self.latency_ms_total += latency_ms
+        if latency_ms > self.latency_ms_max:
+            self.latency_ms_max = latency_ms
+        if latency_ms < self.latency_ms_min or self.latency_ms_min < 0:
+            self.latency_ms_min = latency_ms
+
     def record_response_size(self, size_bytes: int) -> None:
         """Remember the size of a response's record."""
         self.response_bytes_last = size_bytes

@@ -34,7 +34,7 @@ class Status(Enum):
     """Recognised, not built yet. A value that asks for something is named in a warning, or refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """The type of a value: its unit for the manual, and a parser whose ValueError says what was expected."""
 
@@ -115,7 +115,7 @@ PATH: Final = Kind("path", _parse_path)
 WORDS: Final = Kind("words", _parse_words)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Setting:
     """One row of the table.
 

@@ -92,7 +92,7 @@ class ZooKeeperServer:
                 replayed=replayed,
                 random=Random(),
                 now_ms=_monotonic_ms(),
-                wall_ms=_wall_ms,
+                wall_ms=_wall_ms(),
                 snapshot_due=lambda: self._snapshot_wanted.set(),
             )
             core.port = self.port
@@ -135,7 +135,8 @@ class ZooKeeperServer:
     async def _tick(self, core: ServerCore, listener: ClientListener) -> None:
         while True:
             await trio.sleep(max(core.next_tick_ms(), 1) / 1000)
-            core.tick(_monotonic_ms())
+            core.set_time(_monotonic_ms(), _wall_ms())
+            core.tick()
             listener.pump()
 
     # -- snapshots -----------------------------------------------------------------------------------
@@ -206,7 +207,9 @@ class ZooKeeperServer:
         return ZxidDigest(tree.last_processed_zxid, DIGEST_VERSION, as_long(tree.digest))
 
     def _last_zxid(self, tree: DataTree) -> int | None:
-        return tree.last_processed_zxid if self.config.serialize_last_processed_zxid_enabled else None
+        # Without a digest in front of it the original takes the last zxid for one, and refuses the snapshot.
+        wanted = self.config.serialize_last_processed_zxid_enabled and tree.digest_enabled
+        return tree.last_processed_zxid if wanted else None
 
     def _storage_settings(self) -> StorageSettings:
         config = self.config

@@ -34,13 +34,15 @@ class NewFile:
             self._disk.fsync_dir(self._directory)
 
     def discard(self) -> None:
-        """Give up and remove what was written. Not after `publish`."""
+        """Give up and remove what was written; what already has its real name stays."""
         self.file.close()
-        self._disk.unlink(self._temporary)
+        if self._disk.exists(self._temporary):
+            self._disk.unlink(self._temporary)
 
 
 def write_atomically(disk: Disk, directory: str, name: str, data: bytes) -> None:
     """Replace a small file. The temporary name is `<name>.tmp`, as the original has it."""
+    # A crash may leave the temporary file behind; the original reads meaning into currentEpoch.tmp.
     temporary = f"{directory}/{name}.tmp"
     file = disk.create(temporary)
     try:

@@ -26,6 +26,9 @@ class Rejected(NamedTuple):
     file: StoredFile
     error: StorageError
 
+    def __str__(self) -> str:
+        return str(self.error)
+
 
 class FileStream:
     """A file read from its start to its end."""

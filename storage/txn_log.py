@@ -220,7 +220,7 @@ class TxnLog:
                 if self._sync:
                     file.fdatasync()
         except StorageError as error:
-            pass
+            self.failure = error
             raise
         except BaseException as error:
             self.failure = StorageError(f"unexpected {error!r}")

@@ -56,9 +56,9 @@ class ServerThread:
         self._ask(self._server.request_kill)
         self._join(raise_error=False)
 
-    def started(self, server: ZooKeeperServer) -> None:
-        """Called by the server itself (trio's task status) on its own thread."""
-        self._server = server
+    def started(self, value: ZooKeeperServer | None = None) -> None:
+        """Called by the server itself (this is its trio task status), on its own thread."""
+        self._server = value
         self._ready_or_ended.set()
 
     def _run(self) -> None:

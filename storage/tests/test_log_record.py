@@ -149,7 +149,7 @@ def test_zeroed_page_before_valid_records_is_damage(page: int) -> None:
 
 
 def test_garbage_after_the_last_record_is_damage() -> None:
-    for garbage in (b"\xff" * 40, b"\0" * 100 + b"x", b"\0\0\0\1" * 30):
+    for garbage in (b"\xff" * 40, b"\0" * 100 + b"x", b"\0\0\0\1" * 30, bytes(200_000) + b"x"):
         assert scan(THREE + garbage + bytes(300))[1].ending is Ending.DAMAGE
 
 

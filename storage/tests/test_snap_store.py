@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from zoolet.storage.compression import METHODS
 from zoolet.storage.errors import Corrupt, DiskError, DiskFull
@@ -75,6 +77,20 @@ def test_snapshot_of_the_same_zxid_replaces_the_old_one(disk: SimDisk) -> None:
     assert newest(disk) == (7, [])
 
 
+def test_abort_after_a_failed_finish_is_safe() -> None:
+    for change in range(1, 5):
+        disk = SimDisk()
+        disk.makedirs(FOLDER)
+        file = SnapStore(disk, FOLDER).begin(9)
+        file.write(snapshot_bytes())
+        disk.fail_at = disk.changes + change
+        with contextlib.suppress(DiskError):
+            file.finish()
+        file.abort()
+        assert disk.listdir(FOLDER) in ([], ["snapshot.9"])
+        assert newest(disk)[1] == []
+
+
 def test_abort_leaves_nothing(disk: SimDisk) -> None:
     file = SnapStore(disk, FOLDER).begin(3)
     file.write(b"abc")
@@ -127,7 +143,7 @@ def test_damaged_newest_snapshot_falls_back_to_the_previous(disk: SimDisk, metho
     [passed_over] = rejected
     assert passed_over.file.path == path
     assert isinstance(passed_over.error, Corrupt)
-    assert path in str(passed_over.error)
+    assert path in str(passed_over)
 
 
 def test_unreadable_newest_snapshot_falls_back_to_the_previous(disk: SimDisk) -> None:

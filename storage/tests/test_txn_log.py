@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from zoolet.jute.ids import Zxid
 from zoolet.storage.errors import Corrupt, DiskError, DiskFull, LogFailed, NothingToTruncate, StorageError
 from zoolet.storage.log_record import FILE_HEADER, frame
+from zoolet.storage.real_disk import RealDisk
 from zoolet.storage.tests.samples import log_bytes, payload
 from zoolet.storage.tests.sim_disk import SimDisk, disk_full
 from zoolet.storage.txn_log import TxnLog, padded_size
@@ -186,6 +188,17 @@ def test_preallocation_can_be_switched_off(disk: SimDisk, sync: bool) -> None:
     write(log, 1)
     write(log, 2)
     assert disk.get(f"{FOLDER}/log.1") == log_bytes(payload(1), payload(2))
+
+
+def test_real_log_is_preallocated_without_taking_the_space(tmp_path: Path) -> None:
+    log = TxnLog(RealDisk(), str(tmp_path))
+    write(log, 1, 2)
+    write(log, 3)
+    assert read(log) == [1, 2, 3]
+    log.close()
+    status = (tmp_path / "log.1").stat()
+    assert status.st_size == len(FILE_HEADER) + (64 << 20)
+    assert status.st_blocks * 512 < 1 << 20
 
 
 def test_padded_size_is_that_of_the_original() -> None:

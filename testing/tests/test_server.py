@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
+from zoolet.jute.codes import CreateMode, OpCode
+from zoolet.jute.data import ACL, Id
+from zoolet.jute.framing import frame
+from zoolet.jute.proto import ConnectRequest, CreateRequest, RequestHeader
 from zoolet.server.config import ConfigError
 from zoolet.storage.errors import DirectoryInUse, StorageError
 from zoolet.testing import Server
@@ -189,15 +193,18 @@ def test_sessions_expire_quickly_when_asked_to(connect: Clients) -> None:
     with Server(tick_time_ms=20) as server:
         watcher = connect(server)
         gone = threading.Event()
-        other = KazooClient(server.connect_string, timeout=0.1)
-        other.start(timeout=TIMEOUT_S)
-        other.create("/e", ephemeral=True)
-        watcher.exists("/e", watch=lambda event: gone.set())
-        # Without a goodbye: the connection just goes.
-        other._connection._socket.close()
-        other._connection.stop()
-        assert gone.wait(TIMEOUT_S)
-        other.stop()
+        # A client that makes an ephemeral node and is never heard of again.
+        with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as silent:
+            for record in (
+                ConnectRequest(0, 0, 100, 0, b"", False).encode(),
+                RequestHeader(1, OpCode.CREATE).encode()
+                + CreateRequest("/e", b"", (ACL(31, Id("world", "anyone")),), CreateMode.EPHEMERAL).encode(),
+            ):
+                silent.sendall(frame(record))
+                silent.recv(4096)
+            assert watcher.exists("/e", watch=lambda event: gone.set())
+            assert gone.wait(TIMEOUT_S)
+        assert watcher.exists("/e") is None
 
 
 @pytest.mark.parametrize(
