@@ -185,7 +185,7 @@ static void receive(conn *c) {
         if (c->in_len - at - 4 < (size_t)len) break;
         if (c->done == c->next) fail("a reply that nobody asked for");
         check_reply(c, c->in + at + 4, (size_t)len);
-        record_latency(now - c->sent_ns[c->done % (uint32_t)o.depth]);
+        if (!cleaning) record_latency(now - c->sent_ns[c->done % (uint32_t)o.depth]);
         c->done++, done_total++;
         at += (size_t)len + 4;
     }
@@ -239,12 +239,7 @@ static void run_load(void) {
             c->limit = operation == CREATE ? (c->created + MULTI - 1) / MULTI : c->created;
             c->next = c->done = 0;
         }
-        uint64_t kept[3] = {histogram_total, latency_ns_max, 0};
-        static uint64_t kept_histogram[64 * 64];
-        memcpy(kept_histogram, histogram, sizeof histogram);
         pump(all, NULL);
-        memcpy(histogram, kept_histogram, sizeof histogram);
-        histogram_total = kept[0], latency_ns_max = kept[1];
     }
     close_sessions(all, o.conns);
     report(&w, operation == MULTI_CREATE ? MULTI : 1);

@@ -187,12 +187,11 @@ class _Ready:
         """Say where the server is, on standard output: two lines that a script may read as well."""
         import trio
 
-        server = value
-        assert server is not None
+        assert value is not None
         self.is_ready = True
-        self._stop.watch(server, trio.lowlevel.current_trio_token())
+        self._stop.watch(value, trio.lowlevel.current_trio_token())
         host = self._config.client_port_address
-        where = f"{host or '127.0.0.1'}:{server.port}" if ":" not in host else f"[{host}]:{server.port}"
+        where = f"{host or '127.0.0.1'}:{value.port}" if ":" not in host else f"[{host}]:{value.port}"
         scope = "" if host else " (listening on every address)"
         removal = ", which is removed at exit" if self._stop.temporary_folder else ""
         _say(f"ZooKeeper is ready: connect to {where}{scope}")
@@ -252,7 +251,12 @@ class _StopSignals:
         if self._interrupts > 1:
             self.remove_temporary_folder()
             _leave(EXIT_INTERRUPTED_TWICE)
-        self._token.run_sync_soon(self._server.request_stop)
+        from trio import RunFinishedError
+
+        try:
+            self._token.run_sync_soon(self._server.request_stop)
+        except RunFinishedError:
+            return  # It is on its way out already.
 
 
 def _say(line: str) -> None:

@@ -226,6 +226,7 @@ class _Table:
             entry = self._chosen.get(setting.key)
             if entry is not None:
                 values[setting.field] = _typed(setting, entry)
+                self._note_if_not_built(setting, entry, values[setting.field])
         for name in ("data_dir", "data_log_dir"):
             if name in values:
                 values[name] = os.path.abspath(str(values[name]))
@@ -260,6 +261,9 @@ class _Table:
             raise ConfigError(
                 f"{entry.where}: {entry.key}={entry.value}: not built yet in zoolet, and unsafe to ignore"
             )
+        self._note_if_not_built(setting, entry, value)
+
+    def _note_if_not_built(self, setting: Setting, entry: Entry, value: Value) -> None:
         harmless = setting.inert == ANYTHING or as_text(value, setting.kind) == setting.inert
         if setting.status is Status.LATER and not harmless:
             self._not_built.append(f"{entry.key} ({entry.where})")

@@ -41,7 +41,7 @@ OUT_BYTES_MAX: Final = 1 << 20
 
 _HEADER: Final = Struct(">ii")
 _REPLY: Final = Struct(">iiqi")
-_READ, _WRITE, _BARRIER, _CONNECTION = Kind.READ, Kind.WRITE, Kind.BARRIER, Kind.CONNECTION
+_READ, _CONNECTION, _INTERNAL = Kind.READ, Kind.CONNECTION, Kind.INTERNAL
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +55,14 @@ class State(IntEnum):
     CLOSING = 5
     """Send what is in ``out``, then close; input is ignored."""
     CLOSED = 6
+
+
+_FIRST_BYTES, _OPENING, _ESTABLISHED, _CLOSING = (
+    State.FIRST_BYTES,
+    State.OPENING,
+    State.ESTABLISHED,
+    State.CLOSING,
+)
 
 
 class ServerConnection:
@@ -88,7 +96,7 @@ class ServerConnection:
         self.core = core
         self.remote_address = remote_address
         self.established_ms = core.now_ms
-        self.state = State.FIRST_BYTES
+        self.state = _FIRST_BYTES
         self.session_id = SessionId(0)
         self.session_timeout_ms = 0
         self.identities: tuple[Id, ...] = (Id("ip", remote_address[0]),)
@@ -107,7 +115,7 @@ class ServerConnection:
     def wants_input(self) -> bool:
         """Whether the socket should be read."""
         return (
-            self.state <= State.ESTABLISHED
+            self.state <= _ESTABLISHED
             and not self._backlog
             and self.unsent_bytes <= OUT_BYTES_MAX
             and not (self._waiting and self.core.over_outstanding_limit)
@@ -132,10 +140,10 @@ class ServerConnection:
 
     def receive(self, chunk: bytes) -> None:
         """Take bytes from the socket. Never raises for what they are: a bad client is closed."""
-        if self.state is State.FIRST_BYTES:
+        if self.state is _FIRST_BYTES:
             self._first_bytes(chunk)
             return
-        if self.state >= State.CLOSING:
+        if self.state >= _CLOSING:
             return
         try:
             frames = self._frames.feed(chunk)
@@ -162,7 +170,7 @@ class ServerConnection:
 
     def resume(self) -> None:
         """Go on with frames that had to wait for output to leave or for the session to open."""
-        if self._backlog and self.state is State.ESTABLISHED:
+        if self._backlog and self.state is _ESTABLISHED:
             frames = list(self._backlog)
             self._backlog.clear()
             self._run(frames)
@@ -174,9 +182,9 @@ class ServerConnection:
         if self.state is State.HANDSHAKE:
             self._connect(frames[0])
             frames = frames[1:]
-        if self.state is State.ESTABLISHED and not self._backlog:
+        if self.state is _ESTABLISHED and not self._backlog:
             self._run(frames)
-        elif self.state in (State.OPENING, State.ESTABLISHED):
+        elif self.state in (_OPENING, _ESTABLISHED):
             self._backlog.extend(frames)
 
     def _run(self, frames: list[bytes]) -> None:
@@ -195,15 +203,14 @@ class ServerConnection:
                 self.close("a request without a header")
                 break
             operation = operations.get(opcode)
-            if operation is None or operation.kind not in _SERVED:
+            if operation is None or (kind := operation.kind) is _INTERNAL:
                 if alive:
                     self._unimplemented(xid, opcode)
                     break
                 continue
-            kind = operation.kind
             if kind is _CONNECTION:
                 self._connection_request(xid, operation, packet)
-                if self.state is not State.ESTABLISHED:
+                if self.state is not _ESTABLISHED:
                     break
                 continue
             if not alive:
@@ -282,7 +289,7 @@ class ServerConnection:
 
     def notify(self, frame: bytes, acl: AclTuple | None) -> None:
         """Queue a watch event, unless the node's ACL denies this client to read it (CVE-2024-23944)."""
-        if self.state is not State.ESTABLISHED:
+        if self.state is not _ESTABLISHED:
             return
         if acl is not None and not self.core.access.allows(acl, 1, self.identities):
             return
@@ -296,7 +303,7 @@ class ServerConnection:
         """A write (or barrier) of this connection is through: reply, then let reads behind it run."""
         core = self.core
         core.in_process -= 1
-        if self.state > State.ESTABLISHED:
+        if self.state > _ESTABLISHED:
             return
         self._answer(request, core.tree.last_processed_zxid, request.cxid, request.error, body)
         self._waiting.popleft()
@@ -361,15 +368,15 @@ class ServerConnection:
 
     def session_established(self) -> None:
         """The handshake succeeded: answer it and go on with what came behind it."""
-        if self.state > State.OPENING:
+        if self.state > _OPENING:
             return  # the client left while its session was being made
-        self.state = State.ESTABLISHED
+        self.state = _ESTABLISHED
         self._connect_response(self.session_timeout_ms, self.session_id, session_password(self.session_id))
         self.resume()
 
     def session_confirmed_again(self) -> None:
         """A client sent createSession as a request: it gets a second handshake answer, as in the original."""
-        if self.state is State.ESTABLISHED:
+        if self.state is _ESTABLISHED:
             password = session_password(self.session_id)
             self._connect_response(self.session_timeout_ms, self.session_id, password)
             self._waiting.popleft()
@@ -392,9 +399,9 @@ class ServerConnection:
 
     def close(self, reason: str) -> None:
         """Send what is queued, then close. Idempotent."""
-        if self.state < State.CLOSING:
+        if self.state < _CLOSING:
             _log.debug("closing %s:%d: %s", *self.remote_address, reason)
-            self.state = State.CLOSING
+            self.state = _CLOSING
             self._backlog.clear()
             self.core.in_process -= sum(request is not None for request in self._waiting)
             self.core.connection_closing(self)
@@ -406,6 +413,3 @@ class ServerConnection:
         self.state = State.CLOSED
         self.out.clear()
         self.unsent_bytes = 0
-
-
-_SERVED: Final = frozenset((_READ, _WRITE, _BARRIER, _CONNECTION))

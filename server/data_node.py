@@ -12,6 +12,7 @@ from typing import Final
 
 from ..jute.codes import CONTAINER_OWNER
 from ..jute.data import ACL, Stat
+from ..jute.ids import to_signed32
 
 STAT: Final = Struct(">qqqqiiiqiiq")
 _LENGTH: Final = Struct(">i")
@@ -94,13 +95,16 @@ class DataNode:
         count = len(self.children) if self.children else 0
         data = self.data
         owner = self.ephemeral_owner
+        cversion = self.cversion * 2 - count
+        if not -0x80000000 <= cversion <= 0x7FFFFFFF:
+            cversion = to_signed32(cversion)
         return STAT.pack(
             self.czxid,
             self.mzxid,
             self.ctime,
             self.mtime,
             self.version,
-            _wrap32(self.cversion * 2 - count),
+            cversion,
             self.aversion,
             owner and wire_owner(owner),
             len(data) if data else 0,
@@ -123,9 +127,3 @@ class DataNode:
                 tail = _LENGTH.pack(len(data)) + data + self.stat_bytes()
             self.tail = tail
         return tail
-
-
-def _wrap32(value: int) -> int:
-    if -0x80000000 <= value <= 0x7FFFFFFF:
-        return value
-    return ((value + 0x80000000) & 0xFFFFFFFF) - 0x80000000

@@ -171,7 +171,9 @@ class DataTree:
 
     def set_data(self, path: str, data: bytes | None, version: int, zxid: int, time_ms: int) -> DataNode:
         """Replace a node's data; ``version`` is the new one. Raises NoNode."""
-        node = self.get(path)
+        node = self.nodes.get(path)
+        if node is None:
+            raise NoNode
         self.data_bytes += (len(data) if data else 0) - (len(node.data) if node.data else 0)
         node.data = data
         node.mtime = time_ms

@@ -160,12 +160,13 @@ def row(
     properties: tuple[str, ...] | None = None,
     in_file: bool = True,
     status: Status = Status.IMPLEMENTED,
-    inert: str = "",
+    inert: str | None = None,
     secret: bool = False,
 ) -> Any:
     """A field of `Config` that is also a row of the table: `dataclasses.field` with a `Setting` as metadata.
 
-    `written` is the default as the manual shows it, when the field's own default is only a mark.
+    `written` is the default as the manual shows it, when the field's own default is only a mark. While the
+    status is LATER, another value than the default (or `inert`) is warned of.
     """
     setting = Setting(
         section=section,
@@ -176,7 +177,7 @@ def row(
         status=status,
         properties=properties,
         in_file=in_file,
-        inert=inert,
+        inert=as_text(default, kind) if inert is None else inert,
         secret=secret,
     )
     return field(default=default, repr=not secret, metadata={"setting": setting})

@@ -1,7 +1,6 @@
 """The manual page of all settings, written from the table itself.
 
-`python -m zoolet.server.settings_manual` prints it; docs/config.md is its output, and a test compares the
-two.
+`python -m zoolet.server.settings_manual` prints it. docs/config.md is its output; a test compares the two.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Config:
     )
     jute_max_buffer_extra_bytes: int = _limit(
         "jute.maxbuffer.extrasize", BYTES, _NOT_SET, "How much longer than a request a stored record may be.",
-        written="jute.maxbuffer",
+        written="jute.maxbuffer", status=Status.ACCEPTED,
     )
 
     snap_count: int = _storage(
@@ -128,20 +128,25 @@ class Config:
     )
     commit_log_count: int = _storage(
         "commitLogCount", COUNT, 500,
-        "Committed transactions kept in memory for other servers; 500 at the least."
+        "Committed transactions kept in memory for other servers; 500 at the least.",
+        status=Status.LATER, inert=ANYTHING,
     )
     force_sync: bool = _storage(
         "forceSync", YES_NO, True,
         "Whether a write is on the disk before it is answered. `no` risks losing writes."
     )
     flush_delay_ms: int = _storage(
-        "flushDelay", LONG_MILLIS, 0, "How long a write may wait for others to join it."
+        "flushDelay", LONG_MILLIS, 0, "How long a write may wait for others to join it; ours never do.",
+        status=Status.ACCEPTED,
     )
     max_write_queue_poll_time_ms: int = _storage(
         "maxWriteQueuePollTime", LONG_MILLIS, _NOT_SET, "How long to wait for the next write before a flush.",
-        written="a third of flushDelay",
+        written="a third of flushDelay", status=Status.ACCEPTED,
     )
-    max_batch_size: int = _storage("maxBatchSize", COUNT, 1000, "Writes that share one flush, at the most.")
+    max_batch_size: int = _storage(
+        "maxBatchSize", COUNT, 1000, "Writes that share one flush, at the most; ours share without a limit.",
+        status=Status.ACCEPTED,
+    )
     fsync_warning_threshold_ms: int = _storage(
         "fsync.warningthresholdms", LONG_MILLIS, 1000, "A flush that took longer than this is logged.",
         properties=("zookeeper.fsync.warningthresholdms", "fsync.warningthresholdms"),
@@ -175,22 +180,22 @@ class Config:
     )
 
     extended_types_enabled: bool = _node(
-        "extendedTypesEnabled", BOOLEAN, False, "Whether nodes may have a TTL."
+        "extendedTypesEnabled", BOOLEAN, False, "Whether nodes may have a TTL.", status=Status.LATER,
     )
     container_check_interval_ms: int = _node(
         "znode.container.checkIntervalMs", MILLIS, 60_000,
         "How often empty containers and outlived TTL nodes go.",
-        properties=("znode.container.checkIntervalMs",), in_file=False,
+        properties=("znode.container.checkIntervalMs",), in_file=False, status=Status.LATER,
     )
     container_max_per_minute: int = _node(
         "znode.container.maxPerMinute", COUNT, 10_000,
         "How many of them are deleted in a minute, at the most.",
-        properties=("znode.container.maxPerMinute",), in_file=False,
+        properties=("znode.container.maxPerMinute",), in_file=False, status=Status.LATER,
     )
     container_max_never_used_interval_ms: int = _node(
         "znode.container.maxNeverUsedIntervalMs", LONG_MILLIS, 0,
         "A container that never had a child goes after this long; 0 keeps it.",
-        properties=("znode.container.maxNeverUsedIntervalMs",), in_file=False,
+        properties=("znode.container.maxNeverUsedIntervalMs",), in_file=False, status=Status.LATER,
     )
     read_only_mode_enabled: bool = _node(
         "readonlymode.enabled", BOOLEAN, False,

@@ -27,7 +27,6 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "maxSessionTimeout": 60_000,
     "maxClientCnxns": 0,
     "4lw.commands.whitelist": "*",
-    "extendedTypesEnabled": True,
     # The data is not meant to outlive the machine, and waiting for a disk is most of a small write's time.
     "forceSync": False,
     "preAllocSize": 64,

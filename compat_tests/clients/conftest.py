@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from concurrent.futures import Future
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -60,15 +60,31 @@ def path(client: Any) -> str:
 
 
 @pytest.fixture
-def in_thread() -> Iterator[InThread]:
-    """Runs a blocking call in a thread and gives its future."""
-    with ThreadPoolExecutor(max_workers=8) as threads:
-        yield threads.submit
+def in_thread() -> InThread:
+    """Runs a blocking call in a thread of its own and gives its future.
+
+    Nobody waits for the thread itself, so a call that never returns cannot keep the tests from ending.
+    """
+
+    def start(call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call(*arguments))
+            except BaseException as error:
+                future.set_exception(error)
+
+        Thread(target=run, daemon=True).start()
+        return future
+
+    return start
 
 
 def await_children(client: Any, path: str, count: int) -> None:
     """Wait until `path` has exactly `count` children."""
     reached = Event()
+    client.ensure_path(path)
 
     @client.ChildrenWatch(path)
     def look(children: list[str]) -> bool:

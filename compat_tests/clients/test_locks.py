@@ -110,7 +110,7 @@ def test_semaphore_admits_so_many_and_no_more(
     assert not three.acquire(blocking=False)
     assert sorted(one.lease_holders()) == ["one", "two"]
     waiting = in_thread(three.acquire)
-    await_children(client, f"{path}/sem/leases", 2)
+    await_children(client, f"{path}/sem-__lock__", 1)
     one.release()
     assert waiting.result(PATIENCE_S)
     assert sorted(two.lease_holders()) == ["three", "two"]
@@ -166,7 +166,8 @@ def test_election_passes_on_when_the_leader_leaves(
     assert took_over.wait(PATIENCE_S)
     stay.set()
     two.result(PATIENCE_S)
-    assert one.exception(PATIENCE_S) is None or True
+    # The first one cannot release what its session has already lost, and says so or not.
+    one.exception(PATIENCE_S)
 
 
 def test_lease_excludes_until_it_runs_out(client: Any, other: Any, path: str) -> None:

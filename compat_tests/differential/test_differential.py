@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from ..comparison import assert_same_lines
 from ..conftest import NO_SYNC, StartServer
 from ..server_process import ServerProcess
 from .known_differences import as_38, as_39, by_client, read_table
@@ -42,7 +43,7 @@ def test_same_as_the_kept_transcript(scenario: Scenario, request: pytest.Fixture
         if subject.version < (3, 9):
             pytest.skip("the transcripts are those of 3.9, the server under test is older")
         seen = record(scenario, subject.port, prefix=_prefix(scenario))
-    assert seen == kept_transcript(scenario), scenario.promise
+    assert_same_lines(seen, kept_transcript(scenario), scenario.promise)
 
 
 def test_scenario_names_are_unique() -> None:
@@ -71,7 +72,7 @@ def _compare(scenario: Scenario, request: pytest.FixtureRequest, *, pipelined: b
         expected, seen = as_39(expected, scenario.name), as_38(seen)
     if reference_pipelined != pipelined:
         expected, seen = by_client(expected), by_client(seen)
-    assert seen == expected, scenario.promise
+    assert_same_lines(seen, expected, scenario.promise)
 
 
 def _prefix(scenario: Scenario) -> str:

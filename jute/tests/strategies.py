@@ -23,7 +23,7 @@ MODULES: tuple[ModuleType, ...] = (data, proto, txn, quorum, persistence)
 
 INTS = st.integers(-(2**31), 2**31 - 1)
 LONGS = st.integers(-(2**63), 2**63 - 1)
-TEXTS = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs",)), max_size=12)
+TEXTS = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=12)
 """Text that survives a round trip; what lies outside the BMP is written as two surrogates and does not."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from struct import pack
 
 import pytest
@@ -21,7 +22,7 @@ def feed_all(buffer: FrameBuffer, chunks: list[bytes]) -> list[bytes]:
 def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     """The data in pieces; empty ones included."""
     borders = [0, *sorted(position % (len(data) + 1) for position in cuts), len(data)]
-    return [data[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(borders)]
 
 
 @given(payloads, st.lists(st.integers(0, 1000), max_size=6))
@@ -57,9 +58,14 @@ def test_a_bad_length_is_refused_and_the_frames_before_it_are_kept(
 ) -> None:
     buffer = FrameBuffer(MAX)
     received: list[bytes] = []
+    chunks = cut(b"".join(map(frame, good)) + pack(">i", length) + behind, cuts)
+
+    def feed_until_refused() -> None:
+        for chunk in chunks:
+            received.extend(buffer.feed(chunk))
+
     with pytest.raises(OversizedFrame) as caught:
-        for chunk in cut(b"".join(map(frame, good)) + pack(">i", length) + behind, cuts):
-            received += buffer.feed(chunk)
+        feed_until_refused()
     assert received + caught.value.frames == good
     assert isinstance(caught.value, BadLength)
     assert str(length) in str(caught.value)

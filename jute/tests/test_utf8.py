@@ -93,12 +93,12 @@ def test_text_is_written_in_utf8_but_by_surrogates_outside_the_bmp(text: str, he
     assert SyncRequest(text).encode() == length.to_bytes(4, "big") + bytes.fromhex(hexadecimal)
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",))))
+@given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_proper_utf8_is_read_as_such(text: str) -> None:
     assert decode_utf8(text.encode()) == text
 
 
-@given(st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs",))))
+@given(st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"])))
 def test_bmp_text_is_written_as_plain_utf8(text: str) -> None:
     assert encode_utf8(text) == text.encode()
 

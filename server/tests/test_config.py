@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 import pytest
 from zoolet.server.config import Config, ConfigError, Parsed, config_from, find_property, parse_config
-from zoolet.server.setting import ANYTHING, Status
+from zoolet.server.setting import ANYTHING, BOOLEAN, Status
 from zoolet.server.settings_manual import manual
 from zoolet.server.settings_recognised import RECOGNISED
 from zoolet.server.settings_table import IMPLEMENTED
@@ -258,6 +258,15 @@ def test_what_is_not_built_is_named_in_one_warning(tmp_path: Path) -> None:
         " secureClientPort (zoo.cfg:1), ssl.keyStore.location (zoo.cfg:2),"
         " autopurge.purgeInterval (zoo.cfg:3), admin.enableServer (zoo.cfg:4)",
     )
+
+
+def test_a_setting_with_a_field_may_also_belong_to_what_is_not_built(tmp_path: Path) -> None:
+    later = [setting for setting in IMPLEMENTED if setting.status is Status.LATER and setting.kind is BOOLEAN]
+    for setting in later:
+        if setting.in_file and setting.inert == "false":
+            warnings = parse(tmp_path, f"{setting.key}=true").warnings
+            assert warnings == (f"not built yet in zoolet and ignored: {setting.key} (zoo.cfg:1)",)
+            assert parse(tmp_path, f"{setting.key}=false").warnings == ()
 
 
 def test_values_that_change_nothing_are_not_worth_a_warning(tmp_path: Path) -> None:
