@@ -59,8 +59,12 @@ class ZkCli:
     def command(self, line: str) -> None:
         """Run one command; its answer and the events seen are kept."""
         self.answers.append(f"> {line}")
+        start = len(self.answers)
         self._input.write(f"{line}\n")
         self._read_to_mark()
+        if line == "whoami":
+            # Identities come in no promised order.
+            self.answers[start:] = sorted(self.answers[start:])
 
     def quit(self) -> int:
         """End the client by its own command; returns its exit code."""

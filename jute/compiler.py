@@ -220,7 +220,8 @@ class _EncodeWriter:
         src, data, length = self.src, self.src.name("b"), self.src.name("n")
         src.add(depth, f"{data} = {expr}")
         src.add(depth, f"if {data} is None:")
-        src.add(depth + 1, f"{data} = b''; {length} = -1" if kind.nullable else "raise Malformed(-1)")
+        refuse = f"raise NullField(RECORD, {expr.rpartition('.')[2]!r}, 0, 'null is not allowed here')"
+        src.add(depth + 1, f"{data} = b''; {length} = -1" if kind.nullable else refuse)
         src.add(depth, "else:")
         if isinstance(kind, JuteUString):
             src.add(depth + 1, f"{data} = {data}.encode() if {data}.isascii() else encode_utf8({data})")
@@ -268,6 +269,8 @@ def blame(error: BaseException, record: str, about: dict[int, tuple[str, list[tu
     local = trace.tb_frame.f_locals
     offset, end = local["o"], local["end"]
     kind, fields = about[trace.tb_lineno]
+    # The frame keeps its variables' dict, and that holds the error: without this a cycle per bad packet.
+    error.__traceback__ = None
     problem: type[JuteError] = Truncated
     if kind == "run":
         while offset + fields[0][1] <= end:
@@ -317,6 +320,7 @@ def generate(shape: RecordShape) -> tuple[Callable[..., None], Callable[..., Any
         "ABOUT": src.about,
         "StructError": struct.error,
         "Malformed": Malformed,
+        "NullField": NullField,
         "blame": blame,
         "encode_utf8": encode_utf8,
     }

@@ -23,19 +23,15 @@ T = TypeVar("T")
 def _java_replacement(error: UnicodeError) -> tuple[str, int]:
     """Codec error handler: U+FFFD for each malformed sequence, counted as Java's decoder counts them.
 
-    Java and Python agree except on an encoded surrogate (ED A0..BF 80..BF): one replacement character
-    in Java, three in Python.
+    Java and Python agree except on an encoded surrogate (ED A0..BF 80..BF), whole or cut short: one
+    replacement character in Java, one per byte in Python.
     """
     if not isinstance(error, UnicodeDecodeError):
         raise error
     data, start = error.object, error.start
-    if (
-        data[start] == 0xED
-        and start + 2 < len(data)
-        and (data[start + 1] & 0xE0) == 0xA0
-        and (data[start + 2] & 0xC0) == 0x80
-    ):
-        return "\ufffd", start + 3
+    tail = data[start : start + 3]
+    if len(tail) > 1 and tail[0] == 0xED and 0xA0 <= tail[1] <= 0xBF:
+        return "\ufffd", start + (3 if len(tail) == 3 and tail[2] & 0xC0 == 0x80 else 2)
     return "\ufffd", error.end
 
 

@@ -16,7 +16,6 @@ when a server is really to be run. Not here: anything the server does; it is one
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from ..server.version import COMPATIBLE_VERSION, ZOOLET_VERSION
+from . import gc_policy
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -48,8 +48,7 @@ def main() -> NoReturn:
     """The console script."""
     stop = _StopSignals()
     stop.install()
-    # Nothing that is imported is garbage; collecting it again and again costs a tenth of a cold start.
-    gc.disable()
+    gc_policy.suspend()
     try:
         cli.main(prog_name="zoolet", obj=stop)
         code = EXIT_OK
@@ -132,9 +131,6 @@ def _run(config: Config, stop: _StopSignals) -> int:
 
     from ..server.zookeeper_server import ZooKeeperServer
 
-    # What has been imported stays: no collection need look at it again.
-    gc.freeze()
-    gc.enable()
     ready = _Ready(config, stop)
 
     async def serve_until_stopped() -> None:
@@ -189,6 +185,7 @@ class _Ready:
 
         assert value is not None
         self.is_ready = True
+        gc_policy.resume_for_serving()
         self._stop.watch(value, trio.lowlevel.current_trio_token())
         host = self._config.client_port_address
         where = f"{host or '127.0.0.1'}:{value.port}" if ":" not in host else f"[{host}]:{value.port}"

@@ -82,6 +82,7 @@ class OutstandingChanges:
         self.tree = tree
         self.queue: deque[ChangeRecord] = deque()
         self.by_path: dict[str, ChangeRecord] = {}
+        self._by_owner: dict[int, deque[ChangeRecord]] = {}
         self.digest = tree.digest
         self._undo: list[tuple[str, ChangeRecord | None]] | None = None
         self._undo_digest = 0
@@ -90,6 +91,8 @@ class OutstandingChanges:
 
     def view(self, path: str) -> ChangeRecord | DataNode:
         """The node as it will be. Raises NoNode if it is missing or about to go."""
+        if path == "/":
+            path = ""
         record = self.by_path.get(path)
         if record is not None:
             if record.gone:
@@ -102,16 +105,18 @@ class OutstandingChanges:
 
     def exists(self, path: str) -> bool:
         """Will there be a node at ``path``?"""
+        if path == "/":
+            return True
         record = self.by_path.get(path)
         return not record.gone if record is not None else path in self.tree.nodes
 
     def ephemerals_of(self, session_id: int) -> list[str]:
         """Paths the session will own, applied ones first."""
         paths = dict.fromkeys(self.tree.ephemerals.get(session_id, ()))
-        for record in self.queue:
+        for record in self._by_owner.get(session_id, ()):
             if record.gone:
                 paths.pop(record.path, None)
-            elif record.ephemeral_owner == session_id:
+            else:
                 paths[record.path] = None
         return list(paths)
 
@@ -122,6 +127,8 @@ class OutstandingChanges:
 
         Call ``stamp`` when the record is as the txn leaves it.
         """
+        if path == "/":
+            path = ""  # the root has two names, and must not have two records
         if type(source) is ChangeRecord and source.zxid == zxid and self._undo is None:
             return source
         record = ChangeRecord(
@@ -162,7 +169,8 @@ class OutstandingChanges:
 
     def delete(self, path: str, zxid: int, source: ChangeRecord | DataNode) -> None:
         """The txn removes a node."""
-        record = ChangeRecord(zxid, path, None, (), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        owner = source.ephemeral_owner
+        record = ChangeRecord(zxid, path, None, (), 0, 0, 0, 0, 0, 0, 0, owner, 0, 0, 0)
         record.gone = True
         self.digest -= source.digest
         self._put(record)
@@ -179,6 +187,8 @@ class OutstandingChanges:
             self._undo.append((record.path, self.by_path.get(record.path)))
         self.by_path[record.path] = record
         self.queue.append(record)
+        if record.ephemeral_owner:
+            self._by_owner.setdefault(record.ephemeral_owner, deque()).append(record)
 
     # -- multi -----------------------------------------------------------------------------------
 
@@ -195,7 +205,7 @@ class OutstandingChanges:
         """Take back every change since ``begin_multi``."""
         assert self._undo is not None
         for path, previous in reversed(self._undo):
-            self.queue.pop()
+            self._forget_owner(self.queue.pop(), newest=True)
             if previous is None:
                 del self.by_path[path]
             else:
@@ -216,9 +226,36 @@ class OutstandingChanges:
             record = queue.popleft()
             path = record.path
             digests[path] = record.digest
+            if record.ephemeral_owner:
+                self._forget_owner(record, newest=False)
             if by_path.get(path) is record:
                 del by_path[path]
         return digests
+
+    def discard(self, zxid: int, digest: int) -> None:
+        """Preparation of this txn broke off: its records go, and the digest is as before."""
+        self._undo = None
+        while self.queue and self.queue[-1].zxid == zxid:
+            record = self.queue.pop()
+            self._forget_owner(record, newest=True)
+            self.by_path.pop(record.path, None)
+            for older in reversed(self.queue):
+                if older.path == record.path:
+                    self.by_path[record.path] = older
+                    break
+        self.digest = digest
+
+    def _forget_owner(self, record: ChangeRecord, *, newest: bool) -> None:
+        """Take a record that leaves the queue's end out of its owner's list."""
+        owner = record.ephemeral_owner
+        if owner:
+            records = self._by_owner[owner]
+            if newest:
+                records.pop()
+            else:
+                records.popleft()
+            if not records:
+                del self._by_owner[owner]
 
     def __iter__(self) -> Iterator[ChangeRecord]:
         return iter(self.queue)

@@ -28,6 +28,7 @@ from ..jute.ids import SessionId, hex64
 from ..jute.proto import AuthPacket, ConnectRequest, ConnectResponse, GetSASLRequest, SetSASLResponse
 from .acl import AclTuple
 from .errors import KeeperError
+from .four_letter import answer, is_word
 from .ops.context import Kind, Operation
 from .request import Request
 from .server_stats import ConnectionStats
@@ -38,6 +39,14 @@ if TYPE_CHECKING:
 
 OUT_BYTES_MAX: Final = 1 << 20
 """Unsent bytes past which a connection's requests wait; a single reply may exceed it."""
+OUTSTANDING_BYTES_MAX: Final = 4 << 20
+"""Bytes of writes under way past which a connection is not read."""
+UNSENT_EVENTS_BYTES_MAX: Final = 64 << 20
+"""Unsent bytes past which a client that does not take its watch events is cut off."""
+IDENTITIES_MAX: Final = 1000
+"""Identities of one connection; more are refused, since every permission check looks at them all."""
+LINGER_MS: Final = 10_000
+"""How long a closing connection's last bytes may take."""
 
 _HEADER: Final = Struct(">ii")
 _REPLY: Final = Struct(">iiqi")
@@ -79,7 +88,9 @@ class ServerConnection:
         "_asked_read_only",
         "_backlog",
         "_frames",
+        "_outstanding_bytes",
         "_waiting",
+        "close_deadline_ms",
         "core",
         "established_ms",
         "identities",
@@ -108,6 +119,9 @@ class ServerConnection:
         self._backlog: deque[bytes] = deque()
         # Reads that wait behind writes of this session, with None standing for each of those writes.
         self._waiting: deque[Request | None] = deque()
+        self._outstanding_bytes = 0
+        self.close_deadline_ms = 0
+        """When a closing connection is dropped, whether or not its last bytes have gone."""
 
     # -- what the socket's owner asks --------------------------------------------------------------
 
@@ -118,13 +132,17 @@ class ServerConnection:
             self.state <= _ESTABLISHED
             and not self._backlog
             and self.unsent_bytes <= OUT_BYTES_MAX
+            and self._outstanding_bytes <= OUTSTANDING_BYTES_MAX
             and not (self._waiting and self.core.over_outstanding_limit)
         )
 
     @property
     def has_backlog(self) -> bool:
         """Whether ``resume`` has something to do once output has gone."""
-        return bool(self._backlog) and self.unsent_bytes <= OUT_BYTES_MAX
+        waiting = self._waiting
+        return self.unsent_bytes <= OUT_BYTES_MAX and bool(
+            waiting[0] is not None if waiting else self._backlog
+        )
 
     @property
     def outstanding_requests(self) -> int:
@@ -148,7 +166,8 @@ class ServerConnection:
         try:
             frames = self._frames.feed(chunk)
         except OversizedFrame as error:
-            self._handle(error.frames)
+            if error.frames:
+                self._handle(error.frames)
             self.close(str(error))
             return
         if frames:
@@ -159,18 +178,26 @@ class ServerConnection:
         word = self._frames.first_bytes()
         if len(word) < 4:
             return
-        answer = self.core.four_letter_answer(word)
-        if answer is not None:
-            self.out.append(answer)
-            self.unsent_bytes += len(answer)
+        if is_word(word):
+            self.core.stats.packets_received += 1
+            self.stats.packets_received += 1
             self.close("four-letter word")
+            text = answer(word, self.core)
+            self.out.append(text)
+            self.unsent_bytes += len(text)
+            self.core.stats.packets_sent += 1
+            self.stats.packets_sent += 1
             return
         self.state = State.HANDSHAKE
         self.receive(self._frames.take_all())
 
     def resume(self) -> None:
         """Go on with frames that had to wait for output to leave or for the session to open."""
-        if self._backlog and self.state is _ESTABLISHED:
+        if self.state is not _ESTABLISHED:
+            return
+        if self._waiting:
+            self._run_reads_behind()
+        if self._backlog and not self._waiting and self.unsent_bytes <= OUT_BYTES_MAX:
             frames = list(self._backlog)
             self._backlog.clear()
             self._run(frames)
@@ -184,16 +211,18 @@ class ServerConnection:
             frames = frames[1:]
         if self.state is _ESTABLISHED and not self._backlog:
             self._run(frames)
-        elif self.state in (_OPENING, _ESTABLISHED):
+        elif self.state in (_OPENING, _ESTABLISHED) and frames:
             self._backlog.extend(frames)
+            self.core.dirty[self] = None  # it is not read any more until these are through
 
     def _run(self, frames: list[bytes]) -> None:
         """The hot path: handle whole requests of an established session in order."""
         core = self.core
         alive = core.sessions.touch(self.session_id, self.session_timeout_ms, core.now_ms)
         operations, final, waiting, out = core.operations, core.read_context, self._waiting, self.out
+        final.identities = self.identities
         zxid = core.tree.last_processed_zxid
-        answered = size = 0
+        answered = size = length = 0
         operation: Operation | None = None
         xid = 0
         for index, packet in enumerate(frames):
@@ -220,7 +249,11 @@ class ServerConnection:
                 alive = opcode != OpCode.CLOSE_SESSION
             elif waiting:
                 core.in_process += 1
-                waiting.append(Request(self, self.session_id, xid, operation, packet, core.now_ms))
+                waiting.append(
+                    Request(
+                        self, self.session_id, xid, operation, packet, core.now_ms, self.identities
+                    )
+                )
             else:
                 try:
                     decoder = operation.request
@@ -231,6 +264,8 @@ class ServerConnection:
                     error, body = problem.code, problem.body
                 except JuteError:
                     error, body = ErrorCode.MARSHALLING_ERROR, b""
+                except Exception:
+                    error, body = self._unexpected(operation), b""
                 answered += 1
                 length = len(body)
                 size += length + 20
@@ -245,13 +280,23 @@ class ServerConnection:
         if answered:
             self.unsent_bytes += size
             core.dirty[self] = None
-            core.answered(self, answered, xid, zxid, operation)
+            core.answered(self, answered, length, xid, zxid, operation)
 
     def _submit(self, xid: int, operation: Operation, packet: bytes) -> None:
         core = self.core
         self._waiting.append(None)
         core.in_process += 1
-        core.submit(Request(self, self.session_id, xid, operation, packet, core.now_ms))
+        self._outstanding_bytes += len(packet)
+        core.submit(
+            Request(self, self.session_id, xid, operation, packet, core.now_ms, self.identities)
+        )
+        if self._outstanding_bytes > OUTSTANDING_BYTES_MAX or core.over_outstanding_limit:
+            core.dirty[self] = None
+
+    def _unexpected(self, operation: Operation) -> int:
+        """A handler failed in a way that none should: logged, and answered as the original answers it."""
+        _log.exception("%s of session 0x%s failed", operation.name, hex64(self.session_id))
+        return ErrorCode.MARSHALLING_ERROR
 
     def _unimplemented(self, xid: int, opcode: int) -> None:
         """The answer to an opcode that does not exist, behind which the connection closes."""
@@ -276,8 +321,9 @@ class ServerConnection:
             earned = provider.authenticate(self.remote_address[0], request.auth)
         elif provider is not None and request.scheme == "ip":
             earned = provider.authenticate(self.remote_address[0], b"")
-        if earned:
-            self.identities = tuple(dict.fromkeys((*self.identities, *earned)))
+        if earned and len(self.identities) < IDENTITIES_MAX:
+            self.identities += tuple(identity for identity in earned if identity not in self.identities)
+            self.core.read_context.identities = self.identities
             self._reply(xid, 0, 0, b"")
         else:
             _log.warning("session 0x%s: authentication failed", hex64(self.session_id))
@@ -295,25 +341,42 @@ class ServerConnection:
             return
         self.out.append(frame)
         self.unsent_bytes += len(frame)
-        self.core.stats.packets_sent += 1
+        core = self.core
+        core.stats.packets_sent += 1
         self.stats.packets_sent += 1
-        self.core.dirty[self] = None
+        core.dirty[self] = None
+        if self.unsent_bytes > UNSENT_EVENTS_BYTES_MAX:
+            self.abort("it does not take its watch events")
 
     def write_answered(self, request: Request, body: bytes) -> None:
         """A write (or barrier) of this connection is through: reply, then let reads behind it run."""
         core = self.core
         core.in_process -= 1
-        if self.state > _ESTABLISHED:
+        self._outstanding_bytes -= len(request.frame)
+        if self.state is _OPENING:
+            self.session_established()
+            if request.operation.opcode == OpCode.CREATE_SESSION:
+                core.stats.record_answer(core.now_ms - request.received_ms)
+                self.stats.record_response(
+                    0, core.tree.last_processed_zxid, "SESS", request.received_ms, core.now_ms
+                )
             return
-        self._answer(request, core.tree.last_processed_zxid, request.cxid, request.error, body)
+        if self.state is not _ESTABLISHED:
+            return
+        if request.operation.opcode == OpCode.CREATE_SESSION and not request.error:
+            # A client may send this as a request; the original answers it like another handshake.
+            password = session_password(self.session_id)
+            self._connect_response(self.session_timeout_ms, self.session_id, password)
+        else:
+            self._answer(request, core.tree.last_processed_zxid, request.cxid, request.error, body)
         self._waiting.popleft()
         if self._waiting and self._waiting[0] is not None:
             self._run_reads_behind()
 
     def _run_reads_behind(self) -> None:
-        """The oldest outstanding write is through: answer the reads up to the next one."""
+        """Answer the reads in front of the oldest outstanding write, as far as the output allows."""
         waiting = self._waiting
-        while waiting and waiting[0] is not None:
+        while waiting and waiting[0] is not None and self.unsent_bytes <= OUT_BYTES_MAX:
             behind = waiting.popleft()
             assert behind is not None
             self.core.in_process -= 1
@@ -327,11 +390,14 @@ class ServerConnection:
             decoder = operation.request
             record = decoder.decode(request.frame, 8)[0] if decoder is not None else None
             assert operation.final is not None
+            core.read_context.identities = request.identities
             body = operation.final(core.read_context, self, record)
         except KeeperError as problem:
             error, body = problem.code, problem.body
         except JuteError:
             error = ErrorCode.MARSHALLING_ERROR
+        except Exception:
+            error = self._unexpected(operation)
         xid = XID_PING if operation.opcode == OpCode.PING else request.cxid
         self._answer(request, zxid, xid, error, body)
 
@@ -343,6 +409,8 @@ class ServerConnection:
         self.unsent_bytes += length + 20
         core.dirty[self] = None
         core.stats.record_answer(core.now_ms - request.received_ms)
+        if length:
+            core.stats.record_response_size(length + 16)
         stats = self.stats
         stats.packets_sent += 1
         stats.record_response(request.cxid, zxid, request.operation.tag, request.received_ms, core.now_ms)
@@ -368,19 +436,9 @@ class ServerConnection:
 
     def session_established(self) -> None:
         """The handshake succeeded: answer it and go on with what came behind it."""
-        if self.state > _OPENING:
-            return  # the client left while its session was being made
         self.state = _ESTABLISHED
         self._connect_response(self.session_timeout_ms, self.session_id, session_password(self.session_id))
         self.resume()
-
-    def session_confirmed_again(self) -> None:
-        """A client sent createSession as a request: it gets a second handshake answer, as in the original."""
-        if self.state is _ESTABLISHED:
-            password = session_password(self.session_id)
-            self._connect_response(self.session_timeout_ms, self.session_id, password)
-            self._waiting.popleft()
-            self._run_reads_behind()
 
     def session_refused(self) -> None:
         """Unknown session or wrong password: the client reads it as expired."""
@@ -398,14 +456,22 @@ class ServerConnection:
         self.core.dirty[self] = None
 
     def close(self, reason: str) -> None:
-        """Send what is queued, then close. Idempotent."""
+        """Send what is queued, for as long as ``LINGER_MS``, then close. Idempotent."""
         if self.state < _CLOSING:
             _log.debug("closing %s:%d: %s", *self.remote_address, reason)
             self.state = _CLOSING
+            self.close_deadline_ms = self.core.now_ms + LINGER_MS
             self._backlog.clear()
             self.core.in_process -= sum(request is not None for request in self._waiting)
+            self._waiting.clear()
             self.core.connection_closing(self)
             self.core.dirty[self] = None
+
+    def abort(self, reason: str) -> None:
+        """Close at once: what does not go out with one last send is lost."""
+        self.close(reason)
+        self.close_deadline_ms = 0
+        self.core.dirty[self] = None
 
     def closed(self) -> None:
         """The socket is gone."""
@@ -413,3 +479,4 @@ class ServerConnection:
         self.state = State.CLOSED
         self.out.clear()
         self.unsent_bytes = 0
+        self.core.connection_closed(self)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 from ..jute.ids import SessionId, hex64
-from ..jute.proto import ConnectRequest
+from ..jute.proto import ConnectRequest, SyncRequest
 from ..jute.txn import CreateSessionTxn
 from ..storage.txn_log import LogBatch, TxnLog
 from .acl import AccessControl
@@ -22,9 +22,8 @@ from .change_records import OutstandingChanges
 from .connection import ServerConnection, State
 from .database import ZKDatabase
 from .final import FinalRequestProcessor
-from .four_letter import answer, is_word
 from .ops.context import Operation, PrepContext, ReadContext
-from .ops.table import CLOSE_SESSION, CREATE_SESSION, OPERATIONS
+from .ops.table import CLOSE_SESSION, CREATE_SESSION, OPERATIONS, SYNC
 from .prep import PrepRequestProcessor
 from .request import Request
 from .server_stats import ServerStats
@@ -34,6 +33,9 @@ from .sync import SnapshotTrigger, SyncRequestProcessor
 
 STANDALONE_SERVER_ID = 1
 """Goes into session ids (``ZooKeeperServer.createSessionTracker``)."""
+
+TXN_FRAME_BYTES = 64
+"""More than header and digest of a txn take."""
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ class ServerCore:
         self.in_process = 0
         self._started_ms = now_ms
         changes = OutstandingChanges(self.tree)
-        self._final = FinalRequestProcessor(database, changes, self)
+        self._final = FinalRequestProcessor(database, changes, self._session_closed)
         trigger = SnapshotTrigger(config.snap_count, config.snap_size_limit_kb * 1024, random, replayed)
         self._sync = SyncRequestProcessor(log, trigger, self._final.process, snapshot_due)
         context = PrepContext(
@@ -100,6 +102,8 @@ class ServerCore:
             self.sessions,
             OPERATIONS,
             close_session_lists_paths=config.close_session_txn_enabled,
+            extended_types_enabled=config.extended_types_enabled,
+            txn_bytes_max=config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes - TXN_FRAME_BYTES,
         )
         self._prep = PrepRequestProcessor(context, self.tree.last_processed_zxid, self._sync.process)
         self.submit: Callable[[Request], None] = self._prep.process
@@ -132,17 +136,17 @@ class ServerCore:
         self._prep.context.time_ms = wall_ms
 
     def tick(self) -> None:
-        """Once in a while: expire sessions and connections that never got one."""
+        """Once in a while: expire sessions, and connections that get no session or do not end."""
         now_ms = self.now_ms
         for session_id in self.sessions.expired(now_ms):
             _log.info("expiring session 0x%s", hex64(session_id))
             self.submit(Request(None, session_id, 0, CLOSE_SESSION, b"", now_ms))
         oldest = now_ms - self.config.sessionless_cnxn_timeout_ms
         for connection in list(self.open_connections):
-            if connection.established_ms >= oldest:
-                break
-            if connection.state.value < State.OPENING.value:
-                connection.close("no session in time")
+            if connection.state < State.OPENING and connection.established_ms < oldest:
+                connection.abort("no session in time")
+            elif connection.state is State.CLOSING and connection.close_deadline_ms < now_ms:
+                self.dirty[connection] = None
 
     def next_tick_ms(self) -> int:
         """How long until ``tick`` has something to do, at most one tick."""
@@ -168,10 +172,6 @@ class ServerCore:
         """Whether busy connections should not be read (``globalOutstandingLimit``)."""
         return self.in_process > self.config.global_outstanding_limit
 
-    def four_letter_answer(self, word: bytes) -> bytes | None:
-        """Answer to a four-letter word; None if the bytes are none."""
-        return answer(word, self) if is_word(word) else None
-
     def connect(self, client: ServerConnection, request: ConnectRequest) -> None:
         """The handshake (``ZooKeeperServer.processConnectRequest``), checks in the original's order."""
         if request.lastZxidSeen > self.tree.last_processed_zxid:
@@ -196,13 +196,18 @@ class ServerCore:
         session_id = SessionId(request.sessionId)
         other = self.by_session.get(session_id)
         if other is not None:
-            other.close("the session moved to another connection")
-        self._attach(client, session_id)
+            other.abort("the session moved to another connection")
         if not check_password(session_id, request.passwd):
             _log.warning("wrong password for session 0x%s from %s:%d", hex64(session_id), *client.remote_address)
             client.session_refused()
         elif self.sessions.touch(session_id, client.session_timeout_ms, self.now_ms):
-            client.session_established()
+            self._attach(client, session_id)
+            client.state = State.OPENING
+            # Behind whatever the session's last connection still has under way, so that it can be read.
+            barrier = Request(client, session_id, 0, SYNC, b"", self.now_ms)
+            barrier.record = SyncRequest(None)
+            self.in_process += 1
+            self.submit(barrier)
         else:
             client.session_refused()
 
@@ -211,43 +216,46 @@ class ServerCore:
         self.by_session[session_id] = client
 
     def connection_closing(self, client: ServerConnection) -> None:
-        """It gets nothing more: its watches go, its session waits for it."""
+        """It takes no more requests: its watches go, its session waits for another connection."""
         self.tree.watches.remove_watcher(client)
+        if self.by_session.get(client.session_id) is client:
+            del self.by_session[client.session_id]
+
+    def connection_closed(self, client: ServerConnection) -> None:
+        """Its socket is gone."""
         del self.open_connections[client]
         host = client.remote_address[0]
         self._per_host[host] -= 1
         if not self._per_host[host]:
             del self._per_host[host]
-        if self.by_session.get(client.session_id) is client:
-            del self.by_session[client.session_id]
 
     def answered(
-        self, client: ServerConnection, count: int, xid: int, zxid: int, operation: Operation | None
+        self,
+        client: ServerConnection,
+        count: int,
+        body_bytes: int,
+        xid: int,
+        zxid: int,
+        operation: Operation | None,
     ) -> None:
-        """``count`` reads of one batch were answered at once; ``xid`` and ``operation`` are the last one's."""
+        """``count`` reads of one batch were answered at once; the rest is about the last one."""
         stats = self.stats
-        stats.packets_sent += count
-        stats.record_batch(0, 0, count, 0)
+        stats.record_batch(0, count, count, 0)
+        if body_bytes:
+            stats.record_response_size(body_bytes + 16)
         client.stats.packets_sent += count
         if operation is not None:
             client.stats.record_response(xid, zxid, operation.tag, self.now_ms, self.now_ms)
 
     # -- called by the end of the chain ----------------------------------------------------------------
 
-    def session_opened(self, client: ServerConnection) -> None:
-        """createSession is applied."""
-        self.in_process -= 1
-        if client.state is State.OPENING:
-            client.session_established()
-        else:
-            client.session_confirmed_again()
-
-    def session_closed(self, session_id: SessionId, client: ServerConnection | None) -> None:
-        """closeSession is applied and answered."""
+    def _session_closed(self, session_id: SessionId, client: ServerConnection | None) -> None:
+        """closeSession is applied and, if a client asked for it, answered."""
         self.sessions.remove(session_id)
-        connection = client or self.by_session.get(session_id)
-        if connection is not None:
-            connection.close("session closed")
+        if client is not None:
+            client.close("session closed")
+        elif session_id in self.by_session:
+            self.by_session[session_id].abort("session expired")
 
     # -- what four-letter words show -------------------------------------------------------------------
 

@@ -201,8 +201,9 @@ class DataTree:
 
         A path that is gone already is passed over (replay over a fuzzy snapshot).
         """
-        local = self.ephemerals.pop(session_id, {})
-        for path in (*(paths or ()), *(path for path in local if path not in (paths or ()))):
+        everything = dict.fromkeys(paths or ())
+        everything.update(self.ephemerals.pop(session_id, {}))
+        for path in everything:
             try:
                 self.delete(path, zxid)
             except NoNode:

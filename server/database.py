@@ -29,14 +29,13 @@ _log = logging.getLogger(__name__)
 
 
 def encode_payload(
-    session_id: int, cxid: int, zxid: int, time_ms: int, txn_type: int, txn: Any, digest: int | None
+    session_id: int, cxid: int, zxid: int, time_ms: int, txn_type: int, body: bytes, digest: int | None
 ) -> bytes:
-    """Bytes of one txn for the log: header, body (``txn`` None: none), digest (None: none).
+    """Bytes of one txn for the log: header, encoded record, digest (None: none).
 
     The digest comes as the running sum that trees and change records keep.
     """
     header = _HEADER.pack(session_id, cxid, zxid, time_ms, txn_type)
-    body = b"" if txn is None else txn.encode()
     if digest is None:
         return header + body
     return header + body + _DIGEST.pack(DIGEST_VERSION, as_long(digest))
@@ -159,11 +158,14 @@ class ZKDatabase:
         if not tree.digest_enabled or version != DIGEST_VERSION or zxid <= self._digest_from_zxid:
             return
         if as_long(tree.digest) != expected:
-            self.digest_mismatches += 1
-            if self.digest_mismatches == 1:
-                _log.error(
-                    "digest mismatch at zxid 0x%s: logged %d, tree %d", hex64(zxid), expected, as_long(tree.digest)
-                )
+            self.report_mismatch(zxid, expected)
+
+    def report_mismatch(self, zxid: int, expected: int) -> None:
+        """The tree is not what a txn's author had: counted, and said once (as in the original)."""
+        self.digest_mismatches += 1
+        if self.digest_mismatches == 1:
+            found = as_long(self.tree.digest)
+            _log.error("digest mismatch at zxid 0x%s: expected %d, tree has %d", hex64(zxid), expected, found)
 
     def session_ids_with_ephemerals(self) -> Iterable[int]:
         """Sessions that own nodes."""

@@ -6,13 +6,14 @@ queued on its connection before any later reply there, the writer's own included
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from ..jute.codes import OpCode
 from ..jute.ids import SessionId
 from .change_records import OutstandingChanges
 from .database import ZKDatabase
+from .digest import as_long
 from .errors import KeeperError
 from .ops.context import Kind, TxnContext
 from .ops.table import OPERATIONS
@@ -21,26 +22,24 @@ from .request import Request
 if TYPE_CHECKING:
     from .connection import ServerConnection
 
-_log = logging.getLogger(__name__)
-
-
-class SessionEvents(Protocol):
-    """What the end of the chain tells whoever keeps the sessions."""
-
-    def session_opened(self, client: ServerConnection) -> None:
-        """createSession is applied: the handshake can be answered."""
-
-    def session_closed(self, session_id: SessionId, client: ServerConnection | None) -> None:
-        """closeSession is applied (and, if a client asked for it, answered)."""
+SessionClosed = Callable[[SessionId, "ServerConnection | None"], None]
 
 
 class FinalRequestProcessor:
-    """Last of the chain."""
+    """Last of the chain.
 
-    def __init__(self, database: ZKDatabase, changes: OutstandingChanges, events: SessionEvents) -> None:
+    Args:
+        database: what is changed.
+        changes: what preparation knows of the txns to come.
+        session_closed: told when a closeSession is applied and, if a client asked for it, answered.
+    """
+
+    def __init__(
+        self, database: ZKDatabase, changes: OutstandingChanges, session_closed: SessionClosed
+    ) -> None:
         self._database = database
         self._changes = changes
-        self._events = events
+        self._session_closed = session_closed
         self._context = TxnContext(database.tree, OPERATIONS)
 
     def process(self, request: Request) -> None:
@@ -63,18 +62,16 @@ class FinalRequestProcessor:
                 if client is not None and operation.reply is not None:
                     body = operation.reply(request.txn, node)
                 if request.digest is not None and tree.digest != request.digest:
-                    raise AssertionError(f"the tree is not what was prepared at zxid {zxid:#x}")
+                    self._database.report_mismatch(zxid, as_long(request.digest))
                 if operation.opcode < 0:
                     self._database.note_session(request.session_id, operation.opcode, request.txn)
             tree.last_processed_zxid = zxid
         elif operation.kind is Kind.BARRIER and not request.error:
             body = operation.reply(request.record, None)  # type: ignore[misc]
-        if operation.opcode == OpCode.CREATE_SESSION and client is not None and not request.error:
-            self._events.session_opened(client)
-        elif client is not None:
+        if client is not None:
             client.write_answered(request, body)
         if operation.opcode == OpCode.CLOSE_SESSION:
-            self._events.session_closed(request.session_id, client)
+            self._session_closed(request.session_id, client)
 
 
 _NOTHING_KNOWN: Final[dict[str, int]] = {}

@@ -25,7 +25,9 @@ LINGER_S: Final = 0.001
 """How long to wait in epoll itself before waiting through trio. The next request of a client that works
 without pipelining, and the answer of the disk, come within that; going through trio would double their cost."""
 BUSY_S: Final = 0.005
-"""Other tasks get their turn at least this often."""
+"""Other tasks get their turn at least this often,"""
+BACKGROUND_S: Final = 0.001
+"""and this often while one of them is known to have much to do."""
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _log = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ class _Client:
     """A socket and its connection."""
 
     __slots__ = ("connection", "fd", "mask", "socket", "unsent")
+
+    # ``unsent`` is what the socket did not take; nothing more is tried until epoll says that it can.
 
     def __init__(self, sock: socket.socket, connection: ServerConnection) -> None:
         self.socket = sock
@@ -62,6 +66,23 @@ class ClientListener:
         self._epoll = select.epoll()
         self._epoll.register(listening.fileno(), _IN)
         self._epoll.register(log_thread.fileno(), _IN)
+        self._accepting = True
+        self._reading = True
+        self._idle: trio.Event | None = None
+        self.background_work = False
+        """Whether another task has much to do (a snapshot): it then gets its turn sooner."""
+
+    async def drain(self) -> None:
+        """Take in nothing more, and wait until every write taken in is durable and answered."""
+        self._reading = False
+        if self._accepting:
+            self._accepting = False
+            self._epoll.unregister(self._listening.fileno())
+        for client in self._clients.values():
+            self._set_mask(client)
+        while not self._core.idle:
+            self._idle = trio.Event()
+            await self._idle.wait()
 
     async def run(self) -> None:
         """Serve until cancelled. Raises StorageError when the log can't be written any more."""
@@ -72,7 +93,7 @@ class ClientListener:
         while True:
             events = poll(0)
             if not events and not core.dirty:
-                events = poll(LINGER_S)
+                events = [] if self.background_work else poll(LINGER_S)
                 if not events:
                     await trio.lowlevel.wait_readable(self._epoll.fileno())
                     turn_started = monotonic()
@@ -82,17 +103,19 @@ class ClientListener:
             for fd, mask in events:
                 client = clients.get(fd)
                 if client is not None:
+                    if mask & _OUT:
+                        self._send_rest(client)
                     if mask & ~_OUT:
                         self._receive(client)
-                    else:
-                        core.dirty[client.connection] = None
                 elif fd == log_fd:
                     self._log_thread.finished()
                     core.flushed()
                 elif fd == listening_fd:
                     self._accept()
             self.pump()
-            if now - turn_started > BUSY_S:
+            if self._idle is not None and core.idle:
+                self._idle.set()
+            if now - turn_started > (BACKGROUND_S if self.background_work else BUSY_S):
                 await trio.lowlevel.checkpoint()
                 turn_started = monotonic()
 
@@ -123,8 +146,13 @@ class ClientListener:
                 sock, address = self._listening.accept()
             except BlockingIOError:
                 return
+            except ConnectionError:
+                continue  # it was gone before we came to it
             except OSError as error:
-                _log.warning("accept failed: %s", error)
+                # Out of file descriptors, most likely. Asking again at once would keep the loop busy.
+                _log.warning("not accepting connections for a while: %s", error)
+                self._epoll.unregister(self._listening.fileno())
+                self._accepting = False
                 return
             connection = self._core.accept((numeric_host(address[0]), address[1]))
             if connection is None:
@@ -148,8 +176,8 @@ class ClientListener:
             chunk = b""
         connection = client.connection
         if not chunk:
-            # A client that only closed its sending side still gets what was written for it.
-            connection.close("closed by the client")
+            # A client that only closed its sending side still gets what can be sent at once.
+            connection.abort("closed by the client")
             return
         try:
             connection.receive(chunk)
@@ -158,34 +186,56 @@ class ClientListener:
             connection.close("internal error")
 
     def _flush(self, client: _Client) -> None:
+        """One send for everything a connection has to say; then see whether it is read, resumed or closed."""
         connection = client.connection
         out = connection.out
-        if out or client.unsent is not None:
-            if client.unsent is not None:
-                out.insert(0, bytes(client.unsent))
+        if out and client.unsent is None:
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
-            try:
-                sent = client.socket.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self._drop(client)
-                return
-            left = len(data) - sent
-            client.unsent = memoryview(data)[sent:] if left else None
-            connection.unsent_bytes = left
+            self._send(client, memoryview(data))
         if client.unsent is None:
-            if connection.state is State.CLOSING:
+            if connection.state >= State.CLOSING:
                 self._drop(client)
                 return
             if connection.has_backlog:
                 connection.resume()
                 self._core.dirty[connection] = None
-        mask = (_IN if connection.wants_input else 0) | (_OUT if client.unsent is not None else 0)
+        elif connection.state >= State.CLOSING and connection.close_deadline_ms < self._core.now_ms:
+            self._drop(client)
+            return
+        self._set_mask(client)
+
+    def _set_mask(self, client: _Client) -> None:
+        mask = _IN if self._reading and client.connection.wants_input else 0
+        if client.unsent is not None:
+            mask |= _OUT
         if mask != client.mask:
             client.mask = mask
             self._epoll.modify(client.fd, mask)
+
+    def _send(self, client: _Client, data: memoryview) -> None:
+        """Send what the socket takes and keep the rest."""
+        try:
+            sent = client.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            client.unsent = None
+            client.connection.abort("the client is gone")
+            return
+        client.connection.unsent_bytes -= sent
+        client.unsent = data[sent:] if sent < len(data) else None
+
+    def _send_rest(self, client: _Client) -> None:
+        if client.unsent is not None:
+            self._send(client, client.unsent)
+        self._core.dirty[client.connection] = None
+
+    def resume_accepting(self) -> None:
+        """Try the listening socket again if there were no file descriptors left."""
+        if not self._accepting and self._reading:
+            self._accepting = True
+            self._epoll.register(self._listening.fileno(), _IN)
 
     def _drop(self, client: _Client) -> None:
         """The socket goes; what it still had to send is lost."""

@@ -13,7 +13,6 @@ import threading
 import time
 from queue import SimpleQueue
 
-from ..storage.errors import StorageError
 from ..storage.txn_log import LogBatch
 
 _log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class LogThread:
         self._queue.put(batch)
 
     def finished(self) -> None:
-        """Take the announcement. Raises StorageError if the write failed: nothing of it may be answered."""
+        """Take the announcement. Raises what the write failed with: nothing of it may be answered."""
         os.eventfd_read(self._eventfd)
         if self._failure is not None:
             raise self._failure
@@ -60,7 +59,7 @@ class LogThread:
             started = time.monotonic()
             try:
                 batch.write()
-            except (StorageError, OSError) as error:
+            except BaseException as error:  # whatever it is, the server must learn of it and stop
                 self._failure = error
             os.eventfd_write(self._eventfd, 1)
             took = time.monotonic() - started

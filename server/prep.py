@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from ..jute.codes import ErrorCode, OpCode
 from ..jute.errors import JuteError
-from ..jute.ids import Zxid
+from ..jute.ids import Zxid, hex64
 from ..jute.txn import ErrorTxn
 from .errors import KeeperError, Unprepared
 from .ops.context import Kind, PrepContext
@@ -62,8 +62,10 @@ class PrepRequestProcessor:
         self.last_zxid = context.zxid = request.zxid = Zxid(self.last_zxid + 1)
         request.time_ms = context.time_ms
         context.session_id = request.session_id
-        context.identities = request.client.identities if request.client is not None else ()
+        context.identities = request.identities
         assert operation.prep is not None
+        changes = context.changes
+        digest = changes.digest
         try:
             request.txn = operation.prep(context, request.record)
         except Unprepared as error:
@@ -75,7 +77,30 @@ class PrepRequestProcessor:
             request.error_body = error.body
             request.txn = ErrorTxn(error.code)
             request.txn_type = OpCode.ERROR
+            request.body = request.txn.encode()
+            return
+        except Exception:
+            # The original answers whatever goes wrong here as undecodable; nothing of it may stay behind.
+            _log.exception("%s of session 0x%s failed", operation.name, hex64(request.session_id))
+            self._refuse(request, digest)
             return
         request.txn_type = operation.opcode
-        if context.changes.tree.digest_enabled:
-            request.digest = context.changes.digest
+        body = b"" if request.txn is None else request.txn.encode()
+        if len(body) > context.txn_bytes_max:
+            # The original would log it and never be able to read it again (ZOOKEEPER-4306).
+            if operation.opcode != OpCode.CLOSE_SESSION:
+                _log.warning("%s makes a transaction of %d bytes: refused", operation.name, len(body))
+                self._refuse(request, digest)
+                return
+            request.txn, body = None, b""  # whoever applies it finds the session's nodes in the tree
+        request.body = body
+        if changes.tree.digest_enabled:
+            request.digest = changes.digest
+
+    def _refuse(self, request: Request, digest: int) -> None:
+        """Take back whatever was prepared, and make the request an error txn with a marshalling error."""
+        self.context.changes.discard(request.zxid, digest)
+        request.error = ErrorCode.MARSHALLING_ERROR
+        request.txn = ErrorTxn(request.error)
+        request.txn_type = OpCode.ERROR
+        request.body = request.txn.encode()

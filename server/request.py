@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..jute.data import Id
 from ..jute.ids import SessionId, Zxid
 from .ops.context import Operation
 
@@ -19,8 +20,10 @@ class Request:
     """What was asked, by whom, and what became of it.
 
     Attributes:
+        body: the txn's record, encoded for the log.
         client: connection to answer; None for what the server asks of itself (expiry).
         frame: the request as received, header included; b"" if there was none.
+        identities: who the client was when the request came in; later auth packets don't count for it.
         record: decoded body, where the decoding could not wait.
         zxid: of the txn; 0 if it takes none.
         txn: what is logged and applied; None for a txn without body.
@@ -32,12 +35,14 @@ class Request:
     """
 
     __slots__ = (
+        "body",
         "client",
         "cxid",
         "digest",
         "error",
         "error_body",
         "frame",
+        "identities",
         "operation",
         "received_ms",
         "record",
@@ -56,6 +61,7 @@ class Request:
         operation: Operation,
         frame: bytes,
         received_ms: int,
+        identities: tuple[Id, ...] = (),
     ) -> None:
         self.client = client
         self.session_id = session_id
@@ -63,11 +69,13 @@ class Request:
         self.operation = operation
         self.frame = frame
         self.received_ms = received_ms
+        self.identities = identities
         self.record: Any = None
         self.zxid = Zxid(0)
         self.time_ms = 0
         self.txn: Any = None
         self.txn_type: int | None = None
         self.digest: int | None = None
+        self.body = b""
         self.error = 0
         self.error_body = b""

@@ -95,7 +95,7 @@ class SyncRequestProcessor:
                 request.zxid,
                 request.time_ms,
                 request.txn_type,
-                request.txn,
+                request.body,
                 request.digest,
             )
             self._log.append(request.zxid, payload)

@@ -32,6 +32,8 @@ from .settings_table import Config
 SLICE_S = 0.001
 """A snapshot holds the event loop no longer than this at a time."""
 CHUNK_BYTES = 1 << 18
+DRAIN_S = 5
+"""How long a stop waits for writes that are on their way to the disk."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +72,9 @@ class ZooKeeperServer:
         Raises StorageError (unreadable data, a folder in use, a disk that fails while running) and OSError
         (a port that can't be bound).
         """
-        storage = FileTxnSnapLog(self._disk, self.data_dir, self.config.data_log_dir, self._storage_settings())
+        storage = FileTxnSnapLog(
+            self._disk, self.data_dir, self.config.data_log_dir, self._storage_settings()
+        )
         database = ZKDatabase(digest_enabled=self.config.digest_enabled)
         plan = storage.open()
         try:
@@ -118,37 +122,40 @@ class ZooKeeperServer:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(listener.run)
                 nursery.start_soon(self._tick, core, listener)
-                nursery.start_soon(self._take_snapshots, core, storage)
+                nursery.start_soon(self._take_snapshots, core.database, storage, listener)
                 _log.info("serving on port %d, last zxid 0x%s", self.port, hex64(core.last_processed_zxid))
                 task_status.started(self)
                 await self._stop.wait()
                 if not self._killed:
-                    await self._drain(core)
+                    with trio.move_on_after(DRAIN_S):
+                        await listener.drain()
                 nursery.cancel_scope.cancel()
-
-    async def _drain(self, core: ServerCore) -> None:
-        """Let writes that are on their way to the disk get there."""
-        with trio.move_on_after(5):
-            while not core.idle:
-                await trio.sleep(0.001)
 
     async def _tick(self, core: ServerCore, listener: ClientListener) -> None:
         while True:
             await trio.sleep(max(core.next_tick_ms(), 1) / 1000)
             core.set_time(_monotonic_ms(), _wall_ms())
             core.tick()
+            listener.resume_accepting()
             listener.pump()
+            while core.dirty:
+                await trio.lowlevel.checkpoint()
+                listener.pump()
 
     # -- snapshots -----------------------------------------------------------------------------------
 
-    async def _take_snapshots(self, core: ServerCore, storage: FileTxnSnapLog) -> None:
+    async def _take_snapshots(
+        self, database: ZKDatabase, storage: FileTxnSnapLog, listener: ClientListener
+    ) -> None:
         """Whenever one is due; one that comes due while another is written is skipped, as in the original."""
         while True:
             await self._snapshot_wanted.wait()
+            listener.background_work = True
             try:
-                await self._take_snapshot(core.database, storage)
+                await self._take_snapshot(database, storage)
             except StorageError as error:
                 _log.error("snapshot failed: %s", error)
+            listener.background_work = False
             self._snapshot_wanted = trio.Event()
 
     async def _take_snapshot(self, database: ZKDatabase, storage: FileTxnSnapLog) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from base64 import b64encode
 
 from ...jute.data import Id
-from ...jute.wiretypes import decode_utf8, encode_utf8
+from ...jute.wiretypes import decode_utf8
 
 
 class DigestAuthProvider:
@@ -39,7 +39,7 @@ class DigestAuthProvider:
     def authenticate(self, remote_address: str, auth: bytes) -> tuple[Id, ...]:
         """Never fails: anything is a user with a password, as in the original."""
         secret = decode_utf8(auth)
-        hashed = hashlib.new(self._algorithm, encode_utf8(secret), usedforsecurity=False).digest()
+        hashed = hashlib.new(self._algorithm, secret.encode(), usedforsecurity=False).digest()
         digest = f"{secret.split(':', 1)[0]}:{b64encode(hashed).decode('ascii')}"
         identity = Id("digest", digest)
         if self._super_digest is not None and digest == self._super_digest:

@@ -7,7 +7,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from ...jute.data import Id
 
-_DECIMAL = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _HEX_GROUP = re.compile(r"[0-9a-fA-F]{1,4}", re.ASCII)
 
 

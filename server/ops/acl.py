@@ -16,8 +16,8 @@ def final_get_acl(context: ReadContext, client: Client, request: GetACLRequest) 
     """ACL and Stat. READ or ADMIN is enough; without ADMIN digest hashes are masked."""
     node = context.tree.get(required(request.path))
     access = context.access
-    access.check(node.acl, Perms.READ | Perms.ADMIN, client.identities)
-    shown = node.acl if access.allows(node.acl, Perms.ADMIN, client.identities) else redacted(node.acl)
+    access.check(node.acl, Perms.READ | Perms.ADMIN, context.identities)
+    shown = node.acl if access.allows(node.acl, Perms.ADMIN, context.identities) else redacted(node.acl)
     return GetACLResponse(shown, node.stat()).encode()
 
 

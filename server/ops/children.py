@@ -34,7 +34,7 @@ def _readable(
 ) -> DataNode:
     path = required(request.path)
     node = context.tree.get(path)
-    context.access.check(node.acl, Perms.READ, client.identities)
+    context.access.check(node.acl, Perms.READ, context.identities)
     if request.watch:
         context.tree.watches.children.add(path, client, STANDARD)
     return node
@@ -53,7 +53,7 @@ def final_get_all_children_number(
     """How many nodes there are below, at any depth."""
     path = required(request.path)
     node = context.tree.get(path)
-    context.access.check(node.acl, Perms.READ, client.identities)
+    context.access.check(node.acl, Perms.READ, context.identities)
     return GetAllChildrenNumberResponse(context.tree.descendant_count(path)).encode()
 
 

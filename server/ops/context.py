@@ -26,7 +26,6 @@ class Client(Watcher, Protocol):
     """The connection a request came in on, as handlers see it."""
 
     session_id: SessionId
-    identities: tuple[Id, ...]
 
 
 class PrepContext:
@@ -36,6 +35,7 @@ class PrepContext:
         "access",
         "changes",
         "close_session_lists_paths",
+        "extended_types_enabled",
         "identities",
         "now_ms",
         "operations",
@@ -43,6 +43,7 @@ class PrepContext:
         "session_id",
         "sessions",
         "time_ms",
+        "txn_bytes_max",
         "zxid",
     )
 
@@ -55,6 +56,8 @@ class PrepContext:
         *,
         reconfig_enabled: bool = False,
         close_session_lists_paths: bool = True,
+        extended_types_enabled: bool = False,
+        txn_bytes_max: int = 2 * 1_048_575,
     ) -> None:
         self.changes = changes
         self.access = access
@@ -62,6 +65,9 @@ class PrepContext:
         self.operations = operations
         self.reconfig_enabled = reconfig_enabled
         self.close_session_lists_paths = close_session_lists_paths
+        self.extended_types_enabled = extended_types_enabled
+        self.txn_bytes_max = txn_bytes_max
+        """Longest txn that can be read back: ``jute.maxbuffer`` plus its slack, less header and digest."""
         self.session_id = SessionId(0)
         self.identities: tuple[Id, ...] = ()
         self.zxid = Zxid(0)
@@ -72,12 +78,14 @@ class PrepContext:
 class ReadContext:
     """What reads look at: the tree as applied, and who may see what."""
 
-    __slots__ = ("access", "operations", "tree")
+    __slots__ = ("access", "identities", "operations", "tree")
 
     def __init__(self, tree: DataTree, access: AccessControl, operations: dict[int, Operation]) -> None:
         self.tree = tree
         self.access = access
         self.operations = operations
+        self.identities: tuple[Id, ...] = ()
+        """Of the client whose request is being answered, as they were when it came in."""
 
 
 class TxnContext:

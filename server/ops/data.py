@@ -20,7 +20,7 @@ def final_get_data(context: ReadContext, client: Client, request: GetDataRequest
     if node is None:
         required(path)
         raise NoNode
-    context.access.check(node.acl, Perms.READ, client.identities)
+    context.access.check(node.acl, Perms.READ, context.identities)
     if request.watch:
         context.tree.watches.data.add(path, client, STANDARD)
     return node.data_reply()
@@ -34,7 +34,7 @@ def final_exists(context: ReadContext, client: Client, request: ExistsRequest) -
     tree = context.tree
     node = tree.nodes.get(path)
     if node is not None:
-        context.access.check(node.acl, Perms.READ, client.identities)
+        context.access.check(node.acl, Perms.READ, context.identities)
     if request.watch:
         tree.watches.data.add(path, client, STANDARD)
     if node is None:

@@ -10,6 +10,7 @@ Sources: ``MultiOperationRecord``, ``MultiResponse``, ``PrepRequestProcessor`` (
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from ...jute.codes import CreateMode, ErrorCode, OpCode
@@ -29,6 +30,8 @@ from ..errors import KeeperError, MarshallingError, Unprepared
 from .context import Client, Operation, PrepContext, ReadContext, TxnContext
 
 _END: Final = MultiHeader(-1, True, -1).encode()
+REPLY_BYTES_MAX: Final = 16 << 20
+"""A multiRead whose answer would be larger is refused: a small request must not take the memory of all."""
 _FLAGS: Final = frozenset(CreateMode)
 
 
@@ -104,10 +107,10 @@ def prep_multi(context: PrepContext, body: bytes) -> PreparedMulti:
             txn = op.prep(context, request)
             assert txn is not None
             ops.append((op, txn))
-        except MarshallingError:
-            context.changes.rollback_multi()
-            raise
         except KeeperError as error:
+            if isinstance(error, MarshallingError):
+                context.changes.rollback_multi()
+                raise
             context.changes.rollback_multi()
             failed = True
             ops.append((error_op, ErrorTxn(error.code)))
@@ -118,10 +121,10 @@ def prep_multi(context: PrepContext, body: bytes) -> PreparedMulti:
 
 def apply_multi(context: TxnContext, txn: PreparedMulti | MultiTxn) -> None:
     """Apply all sub-txns, or none if one of them is an error."""
-    if isinstance(txn, PreparedMulti):
-        ops, results = txn.ops, txn.results
-    else:
-        ops, results = _decoded(context, txn), []
+    if isinstance(txn, MultiTxn):
+        _replay(context, _decoded(context, txn))
+        return
+    ops, results = txn.ops, txn.results
     if any(op.opcode == OpCode.ERROR for op, _ in ops):
         code: int = ErrorCode.OK
         for op, sub_txn in ops:
@@ -135,6 +138,16 @@ def apply_multi(context: TxnContext, txn: PreparedMulti | MultiTxn) -> None:
         assert op.reply is not None
         node = op.apply(context, sub_txn)
         results.append(MultiHeader(op.result_type, False, 0).encode() + op.reply(sub_txn, node))
+
+
+def _replay(context: TxnContext, ops: list[tuple[Operation, Record]]) -> None:
+    """Apply a logged multi. What a fuzzy snapshot already holds of it does not keep the rest from applying."""
+    if any(op.opcode == OpCode.ERROR for op, _ in ops):
+        return
+    for op, sub_txn in ops:
+        assert op.apply is not None
+        with suppress(KeeperError):
+            op.apply(context, sub_txn)
 
 
 def _decoded(context: TxnContext, txn: MultiTxn) -> list[tuple[Operation, Record]]:
@@ -163,6 +176,7 @@ def final_multi_read(context: ReadContext, client: Client, body: bytes) -> bytes
     A multiRead of writes answers a marshalling error with the results so far behind it.
     """
     results: list[bytes] = []
+    size = 0
     for op, request in list(decode_operations(body, context.operations)):
         if not op.in_multi_read:
             raise MarshallingError(f"{op.name} in a multiRead", body=_END)
@@ -176,4 +190,7 @@ def final_multi_read(context: ReadContext, client: Client, body: bytes) -> bytes
             results.append(error_result(error.code))
         else:
             results.append(MultiHeader(op.opcode, False, 0).encode() + result)
+            size += len(result)
+            if size > REPLY_BYTES_MAX:
+                raise MarshallingError(f"the answer is larger than {REPLY_BYTES_MAX} bytes")
     return b"".join((*results, _END))

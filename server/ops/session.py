@@ -57,7 +57,7 @@ def reply_sync(request: SyncRequest, node: DataNode | None) -> bytes:
 def final_who_am_i(context: ReadContext, client: Client, request: Any) -> bytes:
     """The connection's identities; secrets are left out."""
     infos = []
-    for identity in client.identities:
+    for identity in context.identities:
         scheme, name = identity.scheme or "", identity.id or ""
         provider = context.access.providers.get(scheme)
         infos.append(ClientInfo(scheme, provider.user_name(name) if provider else ""))

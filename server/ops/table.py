@@ -190,3 +190,4 @@ assert len(OPERATIONS) == len(_ROWS), "an opcode stands in the table twice"
 
 CREATE_SESSION: Final = OPERATIONS[OpCode.CREATE_SESSION]
 CLOSE_SESSION: Final = OPERATIONS[OpCode.CLOSE_SESSION]
+SYNC: Final = OPERATIONS[OpCode.SYNC]
