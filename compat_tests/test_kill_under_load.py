@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
+from threading import Event, Thread
 
 from zoolet.jute.codes import OpCode
 from zoolet.jute.data import ACL, Id
@@ -22,58 +24,65 @@ from .conftest import StartServer
 from .differential.wire import Closed, FrameConnection
 
 CRASHES = 10
-WRITES_PER_CLIENT = 400
 CLIENTS = 3
+PATIENCE_S = 20.0
 
 _OPEN = (ACL(31, Id("world", "anyone")),)
 
 
-class Writer:
-    """A client that sends many writes at once and remembers which were acknowledged.
+class Writer(Thread):
+    """A client that writes as fast as it can until the server dies, and remembers what was acknowledged.
 
-    Its odd requests create nodes, its even ones count up the data of one node.
+    Its odd requests create nodes, its even ones count up the data of one node. `window` requests are sent at
+    once, and their answers awaited; after so many `rounds` it says so, and goes on.
     """
 
-    def __init__(self, port: int, name: str, *, first_xid: int) -> None:
-        self.name = name
+    def __init__(self, port: int, name: str, *, first_xid: int, window: int, rounds: int) -> None:
+        super().__init__(name=name, daemon=True)
         self.acknowledged: set[str] = set()
         self.counter = -1
+        self.has_enough = Event()
+        self.error = 0
+        self._window = window
+        self._rounds = rounds
         self._connection = connect(port)
-        self._names: dict[int, str] = {}
-        self._xid = first_xid - 1
+        self._xids = itertools.count(first_xid)
+        self._sent: dict[int, str] = {}
 
-    def send(self, count: int) -> None:
-        """Send `count` writes with one call."""
+    def run(self) -> None:
+        with self._connection:
+            try:
+                for round_number in itertools.count(1):
+                    self._send()
+                    self._read()
+                    if round_number == self._rounds:
+                        self.has_enough.set()
+            except Closed:
+                pass
+            finally:
+                self.has_enough.set()
+
+    def _send(self) -> None:
         frames = []
-        for _ in range(count):
-            self._xid += 1
-            if self._xid % 2:
-                name = f"{self.name}-{self._xid}"
-                self._names[self._xid] = name
+        for xid in itertools.islice(self._xids, self._window):
+            if xid % 2:
+                self._sent[xid] = f"{self.name}-{xid}"
+                name = self._sent[xid]
                 body = CreateRequest(f"/load/{name}", name.encode(), _OPEN, 0).encode()
-                frames.append(struct.pack(">ii", self._xid, OpCode.CREATE) + body)
+                frames.append(struct.pack(">ii", xid, OpCode.CREATE) + body)
             else:
-                body = SetDataRequest(f"/count/{self.name}", str(self._xid).encode(), -1).encode()
-                frames.append(struct.pack(">ii", self._xid, OpCode.SET_DATA) + body)
+                body = SetDataRequest(f"/count/{self.name}", str(xid).encode(), -1).encode()
+                frames.append(struct.pack(">ii", xid, OpCode.SET_DATA) + body)
         self._connection.send_frames(*frames)
 
-    def read(self, count: int) -> None:
-        """Read `count` acknowledgements."""
-        for _ in range(count):
+    def _read(self) -> None:
+        for _ in range(self._window):
             header, _ = ReplyHeader.decode(self._connection.read_frame())
-            assert header.err == 0, f"write {header.xid} of {self.name}: error {header.err}"
-            if header.xid in self._names:
-                self.acknowledged.add(self._names[header.xid])
+            self.error = self.error or header.err
+            if header.xid in self._sent:
+                self.acknowledged.add(self._sent.pop(header.xid))
             else:
                 self.counter = header.xid
-
-    def drain(self) -> None:
-        """Read what had been acknowledged before the connection broke, and close it."""
-        try:
-            while True:
-                self.read(1)
-        except Closed:
-            self._connection.close()
 
 
 def connect(port: int) -> FrameConnection:
@@ -98,21 +107,25 @@ def test_no_acknowledged_write_is_lost(new_subject: StartServer) -> None:
             for path in ("/load", "/count", *(f"/count/{n}" for n in range(CLIENTS))):
                 ask(setup, OpCode.CREATE, CreateRequest(path, b"0", _OPEN, 0).encode())
         for crash in range(CRASHES):
-            first_xid = 2 * crash * WRITES_PER_CLIENT + 1
-            writers = [Writer(server.port, str(number), first_xid=first_xid) for number in range(CLIENTS)]
+            writers = [
+                Writer(
+                    server.port,
+                    str(number),
+                    first_xid=crash * 100_000 + 1,
+                    window=(1, 3, 10, 40)[(crash + number) % 4],
+                    rounds=5 + 3 * crash,
+                )
+                for number in range(CLIENTS)
+            ]
             for writer in writers:
-                writer.send(WRITES_PER_CLIENT)
+                writer.start()
             for writer in writers:
-                writer.read(17 * (crash + 1))
-            # Fresh work, so that the server dies with its hands full, each time at another moment.
-            for writer in writers:
-                writer.send(WRITES_PER_CLIENT)
-            writers[0].read(13 * crash)
+                assert writer.has_enough.wait(PATIENCE_S)
             server.kill()
             for writer in writers:
-                writer.drain()
+                writer.join(PATIENCE_S)
+                assert writer.error == 0
                 acknowledged |= writer.acknowledged
-            print(crash, [w.counter-first_xid for w in writers])
             server.start()
             with connect(server.port) as reader:
                 answer = ask(reader, OpCode.GET_CHILDREN, GetChildrenRequest("/load", False).encode())
@@ -121,9 +134,9 @@ def test_no_acknowledged_write_is_lost(new_subject: StartServer) -> None:
                 for writer in writers:
                     request = GetDataRequest(f"/count/{writer.name}", False).encode()
                     count = GetDataResponse.parse(ask(reader, OpCode.GET_DATA, request)).data
-                    assert int(count or b"0") >= writer.counter, f"a setData was lost in crash {crash + 1}"
-        assert len(acknowledged) >= CLIENTS * sum(17 * (crash + 1) for crash in range(CRASHES)) // 2
+                    assert int(count or b"0") >= writer.counter, f"setData lost in crash {crash + 1}"
+        assert len(acknowledged) >= CRASHES * CLIENTS * 20
         with connect(server.port) as reader:
-            for name in sorted(acknowledged)[::50]:
+            for name in sorted(acknowledged)[::100]:
                 request = GetDataRequest(f"/load/{name}", False).encode()
                 assert GetDataResponse.parse(ask(reader, OpCode.GET_DATA, request)).data == name.encode()

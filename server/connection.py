@@ -29,6 +29,7 @@ from ..jute.proto import AuthPacket, ConnectRequest, ConnectResponse, GetSASLReq
 from .acl import AclTuple
 from .errors import KeeperError
 from .four_letter import answer, is_word
+from .java_text import java_address
 from .ops.context import Kind, Operation
 from .request import Request
 from .server_stats import ConnectionStats
@@ -110,7 +111,7 @@ class ServerConnection:
         self.state = _FIRST_BYTES
         self.session_id = SessionId(0)
         self.session_timeout_ms = 0
-        self.identities: tuple[Id, ...] = (Id("ip", remote_address[0]),)
+        self.identities: tuple[Id, ...] = (Id("ip", java_address(remote_address[0])),)
         self.stats = ConnectionStats(core.wall_ms)
         self.out: list[bytes] = []
         self.unsent_bytes = 0
@@ -226,6 +227,11 @@ class ServerConnection:
         operation: Operation | None = None
         xid = 0
         for index, packet in enumerate(frames):
+            if index & 7 == 7 and core.time_is_up():
+                # Others get their turn; then it goes on here.
+                self._backlog.extend(frames[index:])
+                core.dirty[self] = None
+                break
             try:
                 xid, opcode = _HEADER.unpack_from(packet)
             except StructError:
@@ -250,9 +256,7 @@ class ServerConnection:
             elif waiting:
                 core.in_process += 1
                 waiting.append(
-                    Request(
-                        self, self.session_id, xid, operation, packet, core.now_ms, self.identities
-                    )
+                    Request(self, self.session_id, xid, operation, packet, core.now_ms, self.identities)
                 )
             else:
                 try:
@@ -269,9 +273,7 @@ class ServerConnection:
                 answered += 1
                 length = len(body)
                 size += length + 20
-                out.append(
-                    _REPLY.pack(length + 16, XID_PING if opcode == OpCode.PING else xid, zxid, error)
-                )
+                out.append(_REPLY.pack(length + 16, XID_PING if opcode == OpCode.PING else xid, zxid, error))
                 if length:
                     out.append(body)
                 if size > OUT_BYTES_MAX:
@@ -287,9 +289,7 @@ class ServerConnection:
         self._waiting.append(None)
         core.in_process += 1
         self._outstanding_bytes += len(packet)
-        core.submit(
-            Request(self, self.session_id, xid, operation, packet, core.now_ms, self.identities)
-        )
+        core.submit(Request(self, self.session_id, xid, operation, packet, core.now_ms, self.identities))
         if self._outstanding_bytes > OUTSTANDING_BYTES_MAX or core.over_outstanding_limit:
             core.dirty[self] = None
 
@@ -318,9 +318,9 @@ class ServerConnection:
         provider = self.core.access.providers.get(request.scheme or "")
         earned: tuple[Id, ...] = ()
         if provider is not None and request.auth is not None:
-            earned = provider.authenticate(self.remote_address[0], request.auth)
+            earned = provider.authenticate(java_address(self.remote_address[0]), request.auth)
         elif provider is not None and request.scheme == "ip":
-            earned = provider.authenticate(self.remote_address[0], b"")
+            earned = provider.authenticate(java_address(self.remote_address[0]), b"")
         if earned and len(self.identities) < IDENTITIES_MAX:
             self.identities += tuple(identity for identity in earned if identity not in self.identities)
             self.core.read_context.identities = self.identities

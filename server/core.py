@@ -91,6 +91,8 @@ class ServerCore:
         self.dirty: dict[ServerConnection, None] = {}
         """Connections with output to send, or to close."""
         self.in_process = 0
+        self.time_is_up: Callable[[], bool] = lambda: False
+        """Whether a connection should leave the rest of its batch for later; the shell sets it."""
         self._started_ms = now_ms
         changes = OutstandingChanges(self.tree)
         self._final = FinalRequestProcessor(database, changes, self._session_closed)
@@ -198,7 +200,9 @@ class ServerCore:
         if other is not None:
             other.abort("the session moved to another connection")
         if not check_password(session_id, request.passwd):
-            _log.warning("wrong password for session 0x%s from %s:%d", hex64(session_id), *client.remote_address)
+            _log.warning(
+                "wrong password for session 0x%s from %s:%d", hex64(session_id), *client.remote_address
+            )
             client.session_refused()
         elif self.sessions.touch(session_id, client.session_timeout_ms, self.now_ms):
             self._attach(client, session_id)

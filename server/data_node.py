@@ -15,7 +15,6 @@ from ..jute.data import ACL, Stat
 from ..jute.ids import to_signed32
 
 STAT: Final = Struct(">qqqqiiiqiiq")
-_LENGTH: Final = Struct(">i")
 _TTL_MASK: Final = 0xFF << 56
 
 
@@ -34,8 +33,8 @@ class DataNode:
         acl: interned tuple; ``OPEN_ACL`` itself for the open ACL.
         children: names in order of creation, or None while there are none.
         digest: this node's share of the tree digest.
-        tail: encoded body of a getData reply, made on first read and dropped by every change.
-        names: encoded list of children, made by getChildren and dropped when it changes.
+        tail: body of a getData reply, while the ``ReplyCache`` keeps it; every change drops it.
+        names: body of a getChildren reply, likewise.
     """
 
     __slots__ = (
@@ -115,15 +114,3 @@ class DataNode:
     def stat(self) -> Stat:
         """The node's metadata as clients see it."""
         return Stat(*STAT.unpack(self.stat_bytes()))
-
-    def data_reply(self) -> bytes:
-        """Body of ``GetDataResponse``: data and stat."""
-        tail = self.tail
-        if tail is None:
-            data = self.data
-            if data is None:
-                tail = b"\xff\xff\xff\xff" + self.stat_bytes()
-            else:
-                tail = _LENGTH.pack(len(data)) + data + self.stat_bytes()
-            self.tail = tail
-        return tail

@@ -18,6 +18,7 @@ from .acl import AclCache, AclTuple
 from .data_node import DataNode, wire_owner
 from .digest import node_digest
 from .errors import NodeExists, NoNode
+from .reply_cache import ReplyCache
 from .watches import Watches
 
 CONFIG_NODE = "/zookeeper/config"
@@ -40,6 +41,7 @@ class DataTree:
         self.ephemerals: dict[int, dict[str, None]] = {}
         self.acls = AclCache()
         self.watches = Watches()
+        self.replies = ReplyCache()
         self.digest = 0
         self.known_digests: dict[str, int] = {}
         """Digests of nodes as the txn being applied leaves them, where preparation knows them already."""

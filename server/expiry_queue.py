@@ -30,7 +30,7 @@ class ExpiryQueue(Generic[E]):
 
     def update(self, element: E, timeout_ms: int, now_ms: int) -> None:
         """Give an element (new or known) ``timeout_ms`` from now."""
-        deadline = self._round_up(now_ms + timeout_ms)
+        deadline = max(self._round_up(now_ms + timeout_ms), self.next_expiry_ms)
         previous = self.deadlines.get(element)
         if previous == deadline:
             return

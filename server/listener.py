@@ -29,6 +29,9 @@ BUSY_S: Final = 0.005
 BACKGROUND_S: Final = 0.001
 """and this often while one of them is known to have much to do."""
 
+REQUESTS_S: Final = 0.02
+"""Requests of one batch that would take longer than this are interrupted for those of other clients."""
+
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _log = logging.getLogger(__name__)
 
@@ -66,6 +69,8 @@ class ClientListener:
         self._epoll = select.epoll()
         self._epoll.register(listening.fileno(), _IN)
         self._epoll.register(log_thread.fileno(), _IN)
+        self._listening_fd, self._log_fd = listening.fileno(), log_thread.fileno()
+        self._turn_ends = 0.0
         self._accepting = True
         self._reading = True
         self._idle: trio.Event | None = None
@@ -86,10 +91,10 @@ class ClientListener:
 
     async def run(self) -> None:
         """Serve until cancelled. Raises StorageError when the log can't be written any more."""
-        poll, core, clients = self._epoll.poll, self._core, self._clients
-        listening_fd, log_fd = self._listening.fileno(), self._log_thread.fileno()
+        poll, core = self._epoll.poll, self._core
         monotonic = time.monotonic
         turn_started = monotonic()
+        core.time_is_up = lambda: monotonic() > self._turn_ends
         while True:
             events = poll(0)
             if not events and not core.dirty:
@@ -98,26 +103,35 @@ class ClientListener:
                     await trio.lowlevel.wait_readable(self._epoll.fileno())
                     turn_started = monotonic()
                     continue
-            now = monotonic()
-            core.set_time(int(now * 1000), int(time.time() * 1000))
-            for fd, mask in events:
-                client = clients.get(fd)
-                if client is not None:
-                    if mask & _OUT:
-                        self._send_rest(client)
-                    if mask & ~_OUT:
-                        self._receive(client)
-                elif fd == log_fd:
-                    self._log_thread.finished()
-                    core.flushed()
-                elif fd == listening_fd:
-                    self._accept()
-            self.pump()
+            self._handle(events)
             if self._idle is not None and core.idle:
                 self._idle.set()
-            if now - turn_started > (BACKGROUND_S if self.background_work else BUSY_S):
+            if monotonic() - turn_started > (BACKGROUND_S if self.background_work else BUSY_S):
                 await trio.lowlevel.checkpoint()
                 turn_started = monotonic()
+
+    def poll_once(self) -> None:
+        """Handle what is there already. A client's ping that waits in its socket counts before its expiry."""
+        self._handle(self._epoll.poll(0))
+
+    def _handle(self, events: list[tuple[int, int]]) -> None:
+        core, clients = self._core, self._clients
+        now = time.monotonic()
+        self._turn_ends = now + REQUESTS_S
+        core.set_time(int(now * 1000), int(time.time() * 1000))
+        for fd, mask in events:
+            client = clients.get(fd)
+            if client is not None:
+                if mask & _OUT:
+                    self._send_rest(client)
+                if mask & ~_OUT:
+                    self._receive(client)
+            elif fd == self._log_fd:
+                self._log_thread.finished()
+                core.flushed()
+            elif fd == self._listening_fd:
+                self._accept()
+        self.pump()
 
     def pump(self) -> None:
         """Give the log what it has to write, and the sockets what they have to send."""

@@ -134,7 +134,7 @@ class ZooKeeperServer:
     async def _tick(self, core: ServerCore, listener: ClientListener) -> None:
         while True:
             await trio.sleep(max(core.next_tick_ms(), 1) / 1000)
-            core.set_time(_monotonic_ms(), _wall_ms())
+            listener.poll_once()
             core.tick()
             listener.resume_accepting()
             listener.pump()

@@ -8,7 +8,6 @@ from ...jute.proto import (
     GetAllChildrenNumberResponse,
     GetChildren2Request,
     GetChildrenRequest,
-    GetChildrenResponse,
     GetEphemeralsRequest,
     GetEphemeralsResponse,
 )
@@ -20,13 +19,13 @@ from .context import Client, ReadContext
 
 def final_get_children(context: ReadContext, client: Client, request: GetChildrenRequest) -> bytes:
     """Names of the children, in order of creation (the original's order is that of a hash table)."""
-    return _names(_readable(context, client, request))
+    return _names(context, _readable(context, client, request))
 
 
 def final_get_children2(context: ReadContext, client: Client, request: GetChildren2Request) -> bytes:
     """The same with the Stat behind it."""
     node = _readable(context, client, request)
-    return _names(node) + node.stat_bytes()
+    return _names(context, node) + node.stat_bytes()
 
 
 def _readable(
@@ -40,11 +39,8 @@ def _readable(
     return node
 
 
-def _names(node: DataNode) -> bytes:
-    names = node.names
-    if names is None:
-        names = node.names = GetChildrenResponse(tuple(node.children or ())).encode()
-    return names
+def _names(context: ReadContext, node: DataNode) -> bytes:
+    return node.names or context.tree.replies.children(node)
 
 
 def final_get_all_children_number(

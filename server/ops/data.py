@@ -23,7 +23,7 @@ def final_get_data(context: ReadContext, client: Client, request: GetDataRequest
     context.access.check(node.acl, Perms.READ, context.identities)
     if request.watch:
         context.tree.watches.data.add(path, client, STANDARD)
-    return node.data_reply()
+    return node.tail or context.tree.replies.data(node)
 
 
 def final_exists(context: ReadContext, client: Client, request: ExistsRequest) -> bytes:

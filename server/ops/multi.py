@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from struct import Struct
+from struct import error as StructError
+from typing import Any, Final
 
 from ...jute.codes import CreateMode, ErrorCode, OpCode
 from ...jute.errors import JuteError
@@ -21,18 +23,20 @@ from ...jute.proto import (
     ErrorResponse,
     GetChildrenRequest,
     GetDataRequest,
-    MultiHeader,
 )
 from ...jute.record import Record
-from ...jute.txn import ErrorTxn, MultiTxn, Txn
+from ...jute.txn import ErrorTxn, MultiTxn
 from ..data_node import DataNode
 from ..errors import KeeperError, MarshallingError, Unprepared
 from .context import Client, Operation, PrepContext, ReadContext, TxnContext
 
-_END: Final = MultiHeader(-1, True, -1).encode()
 REPLY_BYTES_MAX: Final = 16 << 20
 """A multiRead whose answer would be larger is refused: a small request must not take the memory of all."""
 _FLAGS: Final = frozenset(CreateMode)
+_COUNT: Final = Struct(">i")
+_HEADER: Final = Struct(">i?i")  # MultiHeader
+_SUB_TXN: Final = Struct(">ii")  # Txn: type, length of data
+_END: Final = _HEADER.pack(-1, True, -1)
 
 
 class PreparedMulti:
@@ -46,10 +50,14 @@ class PreparedMulti:
 
     def encode(self) -> bytes:
         """Bytes of the ``MultiTxn``."""
-        return MultiTxn(tuple(Txn(op.opcode, txn.encode()) for op, txn in self.ops)).encode()
+        parts = [_COUNT.pack(len(self.ops))]
+        for op, txn in self.ops:
+            data = txn.encode()
+            parts += (_SUB_TXN.pack(op.opcode, len(data)), data)
+        return b"".join(parts)
 
 
-def decode_operations(body: bytes, operations: dict[int, Operation]) -> Iterator[tuple[Operation, Record]]:
+def decode_operations(body: bytes, operations: dict[int, Operation]) -> Iterator[tuple[Operation, Any]]:
     """The operations in a request body. Raises MarshallingError on anything that may not stand there.
 
     Reads and writes can't be mixed; the flag of a create must be one that exists.
@@ -58,22 +66,22 @@ def decode_operations(body: bytes, operations: dict[int, Operation]) -> Iterator
     offset = 0
     try:
         while True:
-            header, offset = MultiHeader.decode(body, offset)
-            if header.done:
+            opcode, done, _ = _HEADER.unpack_from(body, offset)
+            offset += _HEADER.size
+            if done:
                 return
-            op = operations.get(header.type)
+            op = operations.get(opcode)
             if op is None or op.request is None or not (op.in_multi or op.in_multi_read):
-                raise MarshallingError(f"operation {header.type} in a multi")
+                raise MarshallingError(f"operation {opcode} in a multi")
             if reading is None:
                 reading = op.in_multi_read
             elif reading is not op.in_multi_read:
                 raise MarshallingError("reads and writes in one multi")
             request, offset = op.request.decode(body, offset)
-            assert isinstance(request, Record)
             if isinstance(request, (CreateRequest, CreateTTLRequest)):
                 _check_create(request)
             yield op, request
-    except JuteError as error:
+    except (JuteError, StructError) as error:
         raise MarshallingError(str(error)) from None
 
 
@@ -137,7 +145,7 @@ def apply_multi(context: TxnContext, txn: PreparedMulti | MultiTxn) -> None:
         assert op.apply is not None
         assert op.reply is not None
         node = op.apply(context, sub_txn)
-        results.append(MultiHeader(op.result_type, False, 0).encode() + op.reply(sub_txn, node))
+        results.append(_HEADER.pack(op.result_type, False, 0) + op.reply(sub_txn, node))
 
 
 def _replay(context: TxnContext, ops: list[tuple[Operation, Record]]) -> None:
@@ -162,7 +170,7 @@ def _decoded(context: TxnContext, txn: MultiTxn) -> list[tuple[Operation, Record
 
 def error_result(code: int) -> bytes:
     """One failed operation among the results: the code stands in header and body."""
-    return MultiHeader(OpCode.ERROR, False, code).encode() + ErrorResponse(code).encode()
+    return _HEADER.pack(OpCode.ERROR, False, code) + ErrorResponse(code).encode()
 
 
 def reply_multi(txn: PreparedMulti, node: DataNode | None) -> bytes:
@@ -189,7 +197,7 @@ def final_multi_read(context: ReadContext, client: Client, body: bytes) -> bytes
         except KeeperError as error:
             results.append(error_result(error.code))
         else:
-            results.append(MultiHeader(op.opcode, False, 0).encode() + result)
+            results.append(_HEADER.pack(op.opcode, False, 0) + result)
             size += len(result)
             if size > REPLY_BYTES_MAX:
                 raise MarshallingError(f"the answer is larger than {REPLY_BYTES_MAX} bytes")

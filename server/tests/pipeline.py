@@ -74,9 +74,7 @@ class Pipeline:
         log: Any = self
         trigger = SnapshotTrigger(1 << 30, 0, Random(1))
         self.sync = SyncRequestProcessor(log, trigger, self.prepared.append, lambda: None)
-        self.prep = PrepRequestProcessor(
-            self.context, self.tree.last_processed_zxid, self.sync.process
-        )
+        self.prep = PrepRequestProcessor(self.context, self.tree.last_processed_zxid, self.sync.process)
         self.final = FinalRequestProcessor(self.database, self.changes, self._session_closed)
 
     def _session_closed(self, session_id: SessionId, client: Any) -> None:

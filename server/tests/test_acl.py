@@ -119,7 +119,9 @@ def test_a_null_id_of_a_known_scheme_is_a_marshalling_error(scheme: str) -> None
 
 
 def test_without_the_digest_provider_its_ids_are_invalid() -> None:
-    access = AccessControl(default_providers(digest_enabled=False, super_digest=None, digest_algorithm="SHA1"))
+    access = AccessControl(
+        default_providers(digest_enabled=False, super_digest=None, digest_algorithm="SHA1")
+    )
     with pytest.raises(InvalidACL):
         access.fix_up((ACL(31, BOB),), ())
 
@@ -129,7 +131,13 @@ def test_without_the_digest_provider_its_ids_are_invalid() -> None:
 
 def test_hashes_are_not_shown_without_admin() -> None:
     """CVE-2019-0201."""
-    acl = (ACL(31, BOB), ACL(1, WORLD), ACL(2, Id("digest", "a:b:c")), ACL(4, Id("digest", "nothing")), ACL(8, HOME))
+    acl = (
+        ACL(31, BOB),
+        ACL(1, WORLD),
+        ACL(2, Id("digest", "a:b:c")),
+        ACL(4, Id("digest", "nothing")),
+        ACL(8, HOME),
+    )
     assert redacted(acl) == (
         ACL(31, Id("digest", "bob:x")),
         ACL(1, WORLD),

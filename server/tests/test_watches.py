@@ -78,7 +78,9 @@ def test_an_event_is_the_frame_java_sends() -> None:
 
 
 @pytest.mark.parametrize(("act", "kind"), [(create, CREATED), (delete, DELETED), (change, CHANGED)])
-def test_a_data_watch_tells_once(watches: Watches, watcher: FakeWatcher, act: object, kind: EventType) -> None:
+def test_a_data_watch_tells_once(
+    watches: Watches, watcher: FakeWatcher, act: object, kind: EventType
+) -> None:
     watches.data.add("/a", watcher, STANDARD)
     for _ in range(2):
         act(watches, "/a")  # type: ignore[operator]
@@ -353,7 +355,9 @@ class WatchMachine(RuleBasedStateMachine):
         above = {
             entry
             for entry in self.model
-            if entry[0] == table and entry[3] == RECURSIVE and (entry[1] == "/" or path.startswith(entry[1] + "/"))
+            if entry[0] == table
+            and entry[3] == RECURSIVE
+            and (entry[1] == "/" or path.startswith(entry[1] + "/"))
         }
         self.model -= {entry for entry in here if entry[3] == STANDARD}
         return {watcher for _, _, watcher, _ in here | above}
@@ -386,7 +390,9 @@ class WatchMachine(RuleBasedStateMachine):
             WatcherType.CHILDREN: {("children", STANDARD)},
             WatcherType.PERSISTENT: {("data", PERSISTENT), ("children", PERSISTENT)},
             WatcherType.PERSISTENT_RECURSIVE: {("data", RECURSIVE)},
-            WatcherType.ANY: {(t, m) for t in ("data", "children") for m in (STANDARD, PERSISTENT, RECURSIVE)},
+            WatcherType.ANY: {
+                (t, m) for t in ("data", "children") for m in (STANDARD, PERSISTENT, RECURSIVE)
+            },
         }[kind]
         gone = {e for e in self.model if e[1:3] == (path, number) and (e[0], e[3]) in modes}
         assert self.watches.contains(path, kind, self.watchers[number]) is bool(gone)
@@ -416,9 +422,7 @@ class WatchMachine(RuleBasedStateMachine):
         delete(self.watches, path)
         parent = path.rpartition("/")[0] or "/"
         data, children = self.told("data", path), self.told("children", path)
-        self.expect(
-            (data | children, (DELETED, path)), (self.told("children", parent), (CHILDREN, parent))
-        )
+        self.expect((data | children, (DELETED, path)), (self.told("children", parent), (CHILDREN, parent)))
 
     @invariant()
     def counts_agree(self) -> None:
