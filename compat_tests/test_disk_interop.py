@@ -1,8 +1,9 @@
 """Each server opens the other's data directory and serves the very same tree.
 
-The writer leaves nodes with every kind of ACL, null and empty and binary data, names outside ASCII, changed and
-deleted nodes, moved sequence counters, and a session that is still alive with its ephemerals. The reader must
-serve the same tree with the same Stats, go on counting where the writer stopped, and know the session.
+The writer leaves nodes with every kind of ACL, null and empty and binary data, names outside ASCII, changed
+and deleted nodes, moved sequence counters, and a session that is still alive with its ephemerals. The
+reader must serve the same tree with the same Stats, go on counting where the writer stopped, and know the
+session.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def data_dir() -> Iterator[Path]:
 
 
 def connect(server: ServerProcess, **arguments: Any) -> Any:
-    client = KazooClient(server.hosts, timeout=40.0, **arguments)
+    client = KazooClient(
+        server.hosts, timeout=40.0, connection_retry={"max_tries": 3, "delay": 0.05}, **arguments
+    )
     client.start(timeout=PATIENCE_S)
     return client
 
@@ -144,7 +147,12 @@ def assert_no_digest_mismatch(server: ServerProcess) -> None:
     ],
 )
 def test_one_opens_what_the_other_wrote(
-    writer: str, reader: str, ending: str, new_subject: StartServer, new_reference: StartServer, data_dir: Path
+    writer: str,
+    reader: str,
+    ending: str,
+    new_subject: StartServer,
+    new_reference: StartServer,
+    data_dir: Path,
 ) -> None:
     makers = {"subject": new_subject, "reference": new_reference}
     with makers[writer](properties=SUPER_PROPERTY, data_dir=data_dir) as server:

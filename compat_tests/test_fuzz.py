@@ -1,7 +1,7 @@
 """A hundred thousand spoiled packets, and a healthy client beside them that notices nothing.
 
-The seed is printed; ZOOLET_FUZZ_SEED repeats a run. The healthy client works all the while in a corner of the tree
-that its ACL keeps to itself, and its answers must stay right and quick.
+The seed is printed; ZOOLET_FUZZ_SEED repeats a run. The healthy client works all the while in a corner of
+the tree that its ACL keeps to itself, and its answers must stay right and quick.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class HealthyClient(Thread):
 def send_spoiled_requests(port: int, fuzzer: PacketFuzzer) -> int:
     """One connection's worth of packets; returns how many the server has certainly looked at."""
     with FrameConnection(port) as connection:
-        connection.send_frames(ConnectRequest(0, 0, 4000, 0, bytes(16), False).encode())
+        connection.send_frames(ConnectRequest(0, 0, 40_000, 0, bytes(16), False).encode())
         connection.read_frame()
         packets = [fuzzer.body_mutation() for _ in range(PACKETS_PER_CONNECTION)]
         connection.send_bytes(b"".join(packets))

@@ -1,8 +1,8 @@
 """Java's command line client (zkCli) as a scripted process.
 
-It reads commands from its standard input and writes answers to both of its outputs; watch events are printed by
-another thread whenever they come. So each command is followed by `printwatches`, whose fixed answer marks where the
-command's own output ends, and events are kept apart from answers.
+It reads commands from its standard input and writes answers to both of its outputs; watch events are
+printed by another thread whenever they come. So each command is followed by `printwatches`, whose fixed
+answer marks where the command's own output ends, and events are kept apart from answers.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class ZkCli:
     def __init__(self, hosts: str) -> None:
         self.answers: list[str] = []
         self.events: list[str] = []
+        # With JLine installed the client repeats what it reads, behind its prompt or on a line of its own.
+        self._echoes: tuple[str, ...] = ("printwatches",)
         self._process = subprocess.Popen(
             [
                 "java",
@@ -59,6 +61,7 @@ class ZkCli:
     def command(self, line: str) -> None:
         """Run one command; its answer and the events seen are kept."""
         self.answers.append(f"> {line}")
+        self._echoes = ("printwatches", line)
         start = len(self.answers)
         self._input.write(f"{line}\n")
         self._read_to_mark()
@@ -112,7 +115,7 @@ class ZkCli:
             line = re.sub(pattern, replacement, line)
         if line.startswith(_EVENT):
             self.events.append(line)
-        elif line and line != "WATCHER::" and not line.startswith(("SLF4J", _PROMPT)):
+        elif line not in ("", "WATCHER::", *self._echoes) and not line.startswith(("SLF4J", _PROMPT)):
             self.answers.append(_sorted_list(line))
 
 

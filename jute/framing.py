@@ -36,9 +36,9 @@ class FrameBuffer:
         """Bytes held back until their frame is complete."""
         return self._buffered
 
-    def first_bytes(self) -> bytes:
-        """Up to four bytes at the front, without taking them."""
-        return b"".join(self._chunks)[:4]
+    def first_bytes(self, count: int = 4) -> bytes:
+        """Up to ``count`` bytes at the front, without taking them."""
+        return b"".join(self._chunks)[:count]
 
     def take_all(self) -> bytes:
         """Everything held, removed from the buffer."""

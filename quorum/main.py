@@ -200,7 +200,7 @@ class _StopSignals:
 
     Before there is a server to stop they simply end the process: whatever start-up leaves behind, a crash
     could have left as well. Afterwards they ask the server to stop; Python delivers them between two
-    bytecodes, so a busy event loop learns of them at its next turn. A second Ctrl-C does not wait any
+    bytecodes, so a busy event loop learns of them at its next turn. A second one does not wait any
     longer.
     """
 
@@ -209,7 +209,7 @@ class _StopSignals:
         self._server: ZooKeeperServer | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._ending = False
-        self._interrupts = 0
+        self._signals = 0
 
     def install(self) -> None:
         """Take the signals over from Python, for the rest of the process."""
@@ -239,13 +239,13 @@ class _StopSignals:
             shutil.rmtree(self.temporary_folder, ignore_errors=True)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
-        self._interrupts += number == signal.SIGINT
         if self._ending:
             return
         if self._server is None or self._token is None:
             self.remove_temporary_folder()
             _leave(EXIT_OK)
-        if self._interrupts > 1:
+        self._signals += 1
+        if self._signals > 1:
             self.remove_temporary_folder()
             _leave(EXIT_INTERRUPTED_TWICE)
         from trio import RunFinishedError

@@ -28,8 +28,8 @@ from ..jute.ids import SessionId, hex64
 from ..jute.proto import AuthPacket, ConnectRequest, ConnectResponse, GetSASLRequest, SetSASLResponse
 from .acl import AclTuple
 from .errors import KeeperError
-from .four_letter import answer, is_word
-from .java_text import java_address
+from .four_letter import answer, is_word, request_bytes
+from .java_text import java_host
 from .ops.context import Kind, Operation
 from .request import Request
 from .server_stats import ConnectionStats
@@ -42,6 +42,8 @@ OUT_BYTES_MAX: Final = 1 << 20
 """Unsent bytes past which a connection's requests wait; a single reply may exceed it."""
 OUTSTANDING_BYTES_MAX: Final = 4 << 20
 """Bytes of writes under way past which a connection is not read."""
+READS_WAITING_MAX: Final = 128
+"""Reads of a connection that may wait behind its writes; they are answered all at once, however large."""
 UNSENT_EVENTS_BYTES_MAX: Final = 64 << 20
 """Unsent bytes past which a client that does not take its watch events is cut off."""
 IDENTITIES_MAX: Final = 1000
@@ -90,6 +92,7 @@ class ServerConnection:
         "_backlog",
         "_frames",
         "_outstanding_bytes",
+        "_reads_waiting",
         "_waiting",
         "close_deadline_ms",
         "core",
@@ -111,7 +114,7 @@ class ServerConnection:
         self.state = _FIRST_BYTES
         self.session_id = SessionId(0)
         self.session_timeout_ms = 0
-        self.identities: tuple[Id, ...] = (Id("ip", java_address(remote_address[0])),)
+        self.identities: tuple[Id, ...] = (Id("ip", java_host(remote_address[0])),)
         self.stats = ConnectionStats(core.wall_ms)
         self.out: list[bytes] = []
         self.unsent_bytes = 0
@@ -120,6 +123,7 @@ class ServerConnection:
         self._backlog: deque[bytes] = deque()
         # Reads that wait behind writes of this session, with None standing for each of those writes.
         self._waiting: deque[Request | None] = deque()
+        self._reads_waiting = 0
         self._outstanding_bytes = 0
         self.close_deadline_ms = 0
         """When a closing connection is dropped, whether or not its last bytes have gone."""
@@ -140,9 +144,11 @@ class ServerConnection:
     @property
     def has_backlog(self) -> bool:
         """Whether ``resume`` has something to do once output has gone."""
-        waiting = self._waiting
-        return self.unsent_bytes <= OUT_BYTES_MAX and bool(
-            waiting[0] is not None if waiting else self._backlog
+        return (
+            bool(self._backlog)
+            and self.state is _ESTABLISHED
+            and self.unsent_bytes <= OUT_BYTES_MAX
+            and self._reads_waiting < READS_WAITING_MAX
         )
 
     @property
@@ -180,10 +186,14 @@ class ServerConnection:
         if len(word) < 4:
             return
         if is_word(word):
+            length = request_bytes(word, self.core)
+            asked = self._frames.first_bytes(length)
+            if len(asked) < length:
+                return
             self.core.stats.packets_received += 1
             self.stats.packets_received += 1
             self.close("four-letter word")
-            text = answer(word, self.core)
+            text = answer(asked, self.core)
             self.out.append(text)
             self.unsent_bytes += len(text)
             self.core.stats.packets_sent += 1
@@ -194,11 +204,7 @@ class ServerConnection:
 
     def resume(self) -> None:
         """Go on with frames that had to wait for output to leave or for the session to open."""
-        if self.state is not _ESTABLISHED:
-            return
-        if self._waiting:
-            self._run_reads_behind()
-        if self._backlog and not self._waiting and self.unsent_bytes <= OUT_BYTES_MAX:
+        if self.has_backlog:
             frames = list(self._backlog)
             self._backlog.clear()
             self._run(frames)
@@ -254,6 +260,11 @@ class ServerConnection:
                 self._submit(xid, operation, packet)
                 alive = opcode != OpCode.CLOSE_SESSION
             elif waiting:
+                if self._reads_waiting >= READS_WAITING_MAX:
+                    self._backlog.extend(frames[index:])
+                    core.dirty[self] = None
+                    break
+                self._reads_waiting += 1
                 core.in_process += 1
                 waiting.append(
                     Request(self, self.session_id, xid, operation, packet, core.now_ms, self.identities)
@@ -278,6 +289,9 @@ class ServerConnection:
                     out.append(body)
                 if size > OUT_BYTES_MAX:
                     self._backlog.extend(frames[index + 1 :])
+                    break
+                if self.state is not _ESTABLISHED:
+                    self._watches_came_too_late()
                     break
         if answered:
             self.unsent_bytes += size
@@ -318,9 +332,9 @@ class ServerConnection:
         provider = self.core.access.providers.get(request.scheme or "")
         earned: tuple[Id, ...] = ()
         if provider is not None and request.auth is not None:
-            earned = provider.authenticate(java_address(self.remote_address[0]), request.auth)
+            earned = provider.authenticate(java_host(self.remote_address[0]), request.auth)
         elif provider is not None and request.scheme == "ip":
-            earned = provider.authenticate(java_address(self.remote_address[0]), b"")
+            earned = provider.authenticate(java_host(self.remote_address[0]), b"")
         if earned and len(self.identities) < IDENTITIES_MAX:
             self.identities += tuple(identity for identity in earned if identity not in self.identities)
             self.core.read_context.identities = self.identities
@@ -369,17 +383,15 @@ class ServerConnection:
             self._connect_response(self.session_timeout_ms, self.session_id, password)
         else:
             self._answer(request, core.tree.last_processed_zxid, request.cxid, request.error, body)
-        self._waiting.popleft()
-        if self._waiting and self._waiting[0] is not None:
-            self._run_reads_behind()
-
-    def _run_reads_behind(self) -> None:
-        """Answer the reads in front of the oldest outstanding write, as far as the output allows."""
+        # Its mark is in front: reads before it were answered when the write before it was. The reads behind
+        # it must be answered now, before a later write of the session is applied; their number is bounded.
         waiting = self._waiting
-        while waiting and waiting[0] is not None and self.unsent_bytes <= OUT_BYTES_MAX:
+        waiting.popleft()
+        while waiting and waiting[0] is not None:
             behind = waiting.popleft()
             assert behind is not None
-            self.core.in_process -= 1
+            self._reads_waiting -= 1
+            core.in_process -= 1
             self._answer_read(behind)
 
     def _answer_read(self, request: Request) -> None:
@@ -399,7 +411,14 @@ class ServerConnection:
         except Exception:
             error = self._unexpected(operation)
         xid = XID_PING if operation.opcode == OpCode.PING else request.cxid
-        self._answer(request, zxid, xid, error, body)
+        if self.state is _ESTABLISHED:
+            self._answer(request, zxid, xid, error, body)
+        else:
+            self._watches_came_too_late()
+
+    def _watches_came_too_late(self) -> None:
+        """The connection was cut off while one of its requests was setting watches."""
+        self.core.tree.watches.remove_watcher(self)
 
     def _answer(self, request: Request, zxid: int, xid: int, error: int, body: bytes) -> None:
         """Reply to a request that had to wait, and count it."""
@@ -462,7 +481,8 @@ class ServerConnection:
             self.state = _CLOSING
             self.close_deadline_ms = self.core.now_ms + LINGER_MS
             self._backlog.clear()
-            self.core.in_process -= sum(request is not None for request in self._waiting)
+            self.core.in_process -= self._reads_waiting
+            self._reads_waiting = 0
             self._waiting.clear()
             self.core.connection_closing(self)
             self.core.dirty[self] = None

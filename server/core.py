@@ -22,6 +22,7 @@ from .change_records import OutstandingChanges
 from .connection import ServerConnection, State
 from .database import ZKDatabase
 from .final import FinalRequestProcessor
+from .four_letter_dumps import TRACE_MASK_DEFAULT
 from .ops.context import Operation, PrepContext, ReadContext
 from .ops.table import CLOSE_SESSION, CREATE_SESSION, OPERATIONS, SYNC
 from .prep import PrepRequestProcessor
@@ -75,6 +76,7 @@ class ServerCore:
         self.port = config.client_port
         self.is_serving = True
         self.stats = ServerStats()
+        self.trace_mask = TRACE_MASK_DEFAULT
         self.access = AccessControl(
             default_providers(
                 digest_enabled=config.digest_auth_enabled,

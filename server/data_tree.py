@@ -170,6 +170,8 @@ class DataTree:
         watches = self.watches
         if watches.data.paths or watches.children.paths:
             watches.node_deleted(path, zxid, node.acl, parent_path, parent.acl)
+        # Whoever still holds the node (the reply cache) must not hold its data.
+        node.data = node.tail = node.names = None
 
     def set_data(self, path: str, data: bytes | None, version: int, zxid: int, time_ms: int) -> DataNode:
         """Replace a node's data; ``version`` is the new one. Raises NoNode."""

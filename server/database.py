@@ -7,6 +7,7 @@ on, and not behind an error) twelve bytes of tree digest. Here it is taken apart
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from struct import Struct
 from typing import Any, Final
@@ -25,7 +26,13 @@ from .ops.table import OPERATIONS
 
 _HEADER: Final = Struct(">qiqqi")
 _DIGEST: Final = Struct(">iq")
+_VERSION: Final = DIGEST_VERSION.to_bytes(4, "big")
 _log = logging.getLogger(__name__)
+
+DIGEST_LOG_MASK: Final = 127
+"""Digests are kept of zxids without these bits: every 128th (``DataTree.DIGEST_LOG_INTERVAL``)."""
+DIGEST_LOG_LIMIT: Final = 1024
+"""How many are kept."""
 
 
 def encode_payload(
@@ -52,7 +59,8 @@ def decode_payload(payload: bytes) -> tuple[TxnHeader, Any, TxnDigest | None]:
         raise JuteError("TxnHeader", "type", 28, f"no txn has type {header.type}")
     txn: Any = None
     left = len(payload) - offset
-    if header.type != OpCode.CLOSE_SESSION or left not in (0, _DIGEST.size):
+    bare = left == 0 or (left == _DIGEST.size and payload[offset : offset + 4] == _VERSION)
+    if header.type != OpCode.CLOSE_SESSION or not bare:
         try:
             txn, offset = operation.txn.decode(payload, offset)
         except Truncated:
@@ -76,6 +84,8 @@ class ZKDatabase:
         self.sessions: dict[int, int] = {}
         """Timeout in ms by session id, as applied."""
         self.digest_mismatches = 0
+        self.digest_log: deque[tuple[int, int]] = deque(maxlen=DIGEST_LOG_LIMIT)
+        """Zxid and digest of the tree at every 128th zxid, oldest first; what ``hash`` answers."""
         self._context = TxnContext(self.tree, OPERATIONS)
         self._digest_from_zxid = 0
 
@@ -91,9 +101,9 @@ class ZKDatabase:
             for entry in plan.entries():
                 try:
                     header, txn, digest = decode_payload(entry.payload)
+                    self.apply(header.clientId, header.zxid, header.time, header.type, txn, digest)
                 except JuteError as error:
                     raise Corrupt(entry.file, entry.offset, entry.zxid, str(error)) from None
-                self.apply(header.clientId, header.zxid, header.time, header.type, txn, digest)
                 replayed += 1
         self._drop_orphans()
         return replayed
@@ -144,6 +154,8 @@ class ZKDatabase:
         self.tree.last_processed_zxid = Zxid(max(zxid, self.tree.last_processed_zxid))
         if digest is not None:
             self.compare_digest(zxid, digest.version, digest.treeDigest)
+        if not zxid & DIGEST_LOG_MASK:
+            self.note_digest(zxid)
 
     def note_session(self, session_id: int, txn_type: int, txn: Any) -> None:
         """Keep the session table up to date with a txn that was applied."""
@@ -159,6 +171,14 @@ class ZKDatabase:
             return
         if as_long(tree.digest) != expected:
             self.report_mismatch(zxid, expected)
+
+    def note_digest(self, zxid: int) -> None:
+        """Keep the digest behind this zxid (``DataTree.logZxidDigest``); none within a fuzzy snapshot.
+
+        The caller has found that the zxid has none of ``DIGEST_LOG_MASK``: that test is on every write's way.
+        """
+        if zxid > self._digest_from_zxid:
+            self.digest_log.append((zxid, as_long(self.tree.digest)))
 
     def report_mismatch(self, zxid: int, expected: int) -> None:
         """The tree is not what a txn's author had: counted, and said once (as in the original)."""

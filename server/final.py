@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ..jute.codes import OpCode
 from ..jute.ids import SessionId
 from .change_records import OutstandingChanges
-from .database import ZKDatabase
+from .database import DIGEST_LOG_MASK, ZKDatabase
 from .digest import as_long
 from .errors import KeeperError
 from .ops.context import Kind, TxnContext
@@ -66,6 +66,8 @@ class FinalRequestProcessor:
                 if operation.opcode < 0:
                     self._database.note_session(request.session_id, operation.opcode, request.txn)
             tree.last_processed_zxid = zxid
+            if not zxid & DIGEST_LOG_MASK:
+                self._database.note_digest(zxid)
         elif operation.kind is Kind.BARRIER and not request.error:
             body = operation.reply(request.record, None)  # type: ignore[misc]
         if client is not None:

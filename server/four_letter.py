@@ -10,9 +10,9 @@ the server must show: its `Config`, its `ServerStats`, its connections (each a `
 `ConnectionStats`) and a few numbers of its tree and pipeline. Everything here is read on the event loop's
 thread, between requests.
 
-Not here: reading the word and closing the connection (the connection's business), the words `dump`, `wchs`,
-`wchc`, `wchp`, `hash`, `gtmk` and `stmk`, the ensemble's lines, and Java's counters in `mntr` beyond its
-gauges.
+Not here: reading the word and closing the connection (the connection's business), the words that list
+sessions, watches and digests (`four_letter_dumps`), the ensemble's lines, and Java's counters in `mntr`
+beyond its gauges.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
+from . import four_letter_dumps as dumps
+from .database import ZKDatabase
 from .java_text import java_address, java_double, java_hex
 from .process_facts import directory_size_bytes, environment, file_descriptors
 from .server_stats import ConnectionStats, ServerStats
+from .sessions import SessionTracker
 from .settings_table import Config
 from .version import full_version
 
@@ -31,6 +34,11 @@ NOT_SERVING: Final = "This ZooKeeper instance is not currently serving requests\
 
 TELNET_CLOSE: Final = b"\xff\xf4\xff\xfd"
 """What telnet sends when it is interrupted; swallowed, so that the log stays clean."""
+
+WORD_BYTES: Final = 4
+
+_STMK: Final = b"stmk"
+"""The only word that something follows."""
 
 _NO_SECURE_PORT: Final = -1
 _STANDALONE_SERVER_ID: Final = 0
@@ -67,6 +75,9 @@ class ConnectionView(Protocol):
 class ServerView(Protocol):
     """What is asked of the server."""
 
+    trace_mask: int
+    """As `stmk` set it."""
+
     @property
     def config(self) -> Config:
         """What it runs with."""
@@ -74,6 +85,22 @@ class ServerView(Protocol):
     @property
     def stats(self) -> ServerStats:
         """Its counters."""
+
+    @property
+    def database(self) -> ZKDatabase:
+        """Its tree with the watches and ephemerals, and the log of digests."""
+
+    @property
+    def sessions(self) -> SessionTracker:
+        """Its sessions, and when each expires."""
+
+    @property
+    def now_ms(self) -> int:
+        """The time by the clock that never jumps, as in deadlines."""
+
+    @property
+    def wall_ms(self) -> int:
+        """The same moment's wall time, since 1970."""
 
     @property
     def is_serving(self) -> bool:
@@ -132,20 +159,37 @@ def is_word(first_bytes: bytes) -> bool:
     return first_bytes in _WORDS
 
 
-def answer(first_bytes: bytes, view: ServerView) -> bytes:
-    """What to send before closing the connection; empty for an interrupted telnet and for words not built
-    yet.
+def request_bytes(first_bytes: bytes, view: ServerView) -> int:
+    """How many bytes `answer` wants of a connection that begins with this word: the word, and behind an
+    allowed `stmk` the mask."""
+    takes_mask = first_bytes == _STMK and _is_allowed("stmk", view)
+    return WORD_BYTES + (dumps.TRACE_MASK_BYTES if takes_mask else 0)
 
-    `first_bytes` is a word (`is_word`). Never raises for what a client sent.
+
+def answer(request: bytes, view: ServerView) -> bytes:
+    """What to send before closing the connection; nothing for an interrupted telnet.
+
+    `request` is a word (`is_word`) with what belongs to it (`request_bytes`). Never raises for what a client
+    sent.
     """
+    first_bytes = request[:WORD_BYTES]
     if first_bytes == TELNET_CLOSE:
         return b""
     word = first_bytes.decode("ascii")
-    allowed = view.config.four_letter_whitelist
-    if word not in allowed and "*" not in allowed:
+    if not _is_allowed(word, view):
         return f"{word} is not executed because it is not in the whitelist.\n".encode()
-    command = _COMMANDS.get(word)
-    return command(view).encode() if command else b""
+    if first_bytes == _STMK:
+        return dumps.set_trace_mask(view, request[WORD_BYTES:]).encode()
+    return _COMMANDS[word](view).encode()
+
+
+def _is_allowed(word: str, view: ServerView) -> bool:
+    allowed = view.config.four_letter_whitelist
+    return word in allowed or "*" in allowed
+
+
+def _when_serving(command: Command, otherwise: str = NOT_SERVING) -> Command:
+    return lambda view: command(view) if view.is_serving else otherwise
 
 
 def _ruok(view: ServerView) -> str:
@@ -285,18 +329,22 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "cons": _cons,
     "crst": _crst,
     "dirs": _dirs,
+    "dump": _when_serving(dumps.dump),
     "envi": _envi,
+    "gtmk": dumps.trace_mask,
+    "hash": _when_serving(dumps.digests, otherwise=NOT_SERVING.removesuffix("\n")),
     "isro": _isro,
     "mntr": _mntr,
     "ruok": _ruok,
     "srst": _srst,
     "srvr": _srvr,
     "stat": _stat,
+    "wchc": _when_serving(dumps.wchc),
+    "wchp": _when_serving(dumps.wchp),
+    "wchs": _when_serving(dumps.wchs),
 }
 
-_NOT_BUILT: Final = ("dump", "gtmk", "hash", "stmk", "wchc", "wchp", "wchs")
-
-_WORDS: Final = frozenset((TELNET_CLOSE, *(word.encode() for word in (*_COMMANDS, *_NOT_BUILT))))
+_WORDS: Final = frozenset((TELNET_CLOSE, _STMK, *(word.encode() for word in _COMMANDS)))
 
 
 def gauges(view: ServerView) -> Iterator[tuple[str, int | float | str]]:

@@ -1,9 +1,15 @@
-"""How Java prints numbers and addresses, for texts that others take apart.
+"""How Java prints numbers, dates and addresses, for texts that others take apart.
 
-Not here: zxids in log lines (see `jute.ids`), and dates.
+Not here: zxids in log lines (see `jute.ids`).
 """
 
 from __future__ import annotations
+
+import time
+from typing import Final
+
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def java_hex(value: int) -> str:
@@ -21,6 +27,15 @@ def java_double(value: float) -> str:
             break
     digits, _, exponent = text.partition("e")
     return f"{digits}E{int(exponent)}"
+
+
+def java_date(wall_ms: int) -> str:
+    """As Java's `Date.toString`: local time, in English whatever the locale; `wall_ms` is since 1970."""
+    local = time.localtime(wall_ms // 1000)
+    return (
+        f"{_WEEKDAYS[local.tm_wday]} {_MONTHS[local.tm_mon - 1]} {local.tm_mday:02}"
+        f" {local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02} {local.tm_zone} {local.tm_year}"
+    )
 
 
 def java_address(host: str) -> str:

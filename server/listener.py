@@ -104,8 +104,6 @@ class ClientListener:
                     turn_started = monotonic()
                     continue
             self._handle(events)
-            if self._idle is not None and core.idle:
-                self._idle.set()
             if monotonic() - turn_started > (BACKGROUND_S if self.background_work else BUSY_S):
                 await trio.lowlevel.checkpoint()
                 turn_started = monotonic()
@@ -132,6 +130,8 @@ class ClientListener:
             elif fd == self._listening_fd:
                 self._accept()
         self.pump()
+        if self._idle is not None and core.idle:
+            self._idle.set()
 
     def pump(self) -> None:
         """Give the log what it has to write, and the sockets what they have to send."""

@@ -48,11 +48,18 @@ class LogThread:
         if self._failure is not None:
             raise self._failure
 
-    def close(self) -> None:
-        """Finish what is being written and end the thread."""
+    def close(self, timeout_s: float) -> bool:
+        """Finish what is being written and end the thread; False if the disk does not come back in time.
+
+        Nothing of what is being written then was acknowledged, and the thread does not outlive the process.
+        """
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            _log.error("the disk does not answer: leaving without it")
+            return False
         os.close(self._eventfd)
+        return True
 
     def _run(self) -> None:
         while (batch := self._queue.get()) is not None:

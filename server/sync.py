@@ -109,13 +109,13 @@ class SyncRequestProcessor:
 
         After writing it call ``flushed``.
         """
-        if self._in_flight or not self._queued:
-            return None
-        self._in_flight, self._queued = self._queued, []
-        batch = self._log.take_batch()
-        if batch is None:
-            self.flushed()
-        return batch
+        while self._queued and not self._in_flight:
+            self._in_flight, self._queued = self._queued, []
+            batch = self._log.take_batch()
+            if batch is not None:
+                return batch
+            self.flushed()  # and what that lets through is looked at in the next round
+        return None
 
     def flushed(self) -> None:
         """The batch is durable: its requests go on, in order."""

@@ -31,6 +31,10 @@ _NOTIFICATION: Final = Struct(">iiqi")
 class Watcher(Protocol):
     """A connection, as the watch tables see it."""
 
+    @property
+    def session_id(self) -> int:
+        """Whose connection it is."""
+
     def notify(self, frame: bytes, acl: AclTuple | None) -> None:
         """Queue an encoded event, unless ``acl`` denies this watcher to read the node."""
 

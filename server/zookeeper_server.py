@@ -17,7 +17,7 @@ import trio
 from ..jute.codes import DIGEST_VERSION
 from ..jute.ids import Zxid, hex64
 from ..storage.disk import Disk
-from ..storage.errors import StorageError
+from ..storage.errors import NoValidSnapshot, StorageError
 from ..storage.real_disk import RealDisk
 from ..storage.snap_log import FileTxnSnapLog, StartingPoint, StorageSettings
 from ..storage.snapshot import SnapshotEncoder, ZxidDigest
@@ -77,10 +77,17 @@ class ZooKeeperServer:
         )
         database = ZKDatabase(digest_enabled=self.config.digest_enabled)
         plan = storage.open()
+        disk_answers = True
         try:
             for problem in plan.rejected:
                 _log.warning("snapshot passed over: %s", problem)
             replayed = database.restore(plan)
+            if plan.start is StartingPoint.UNKNOWN:
+                raise NoValidSnapshot(
+                    storage.snap_directory,
+                    "the folder is empty and db.autocreate is false; a file `initialize` in the log folder,"
+                    " or db.autocreate=true, says that it is meant to be",
+                )
             if plan.start is StartingPoint.EMPTY:
                 self._write_first_snapshot(storage, database)
             listening = bind(
@@ -106,10 +113,11 @@ class ZooKeeperServer:
                 await self._run(core, listener, storage, task_status)
             finally:
                 core.is_serving = False
-                log_thread.close()
                 listener.close()
+                disk_answers = log_thread.close(DRAIN_S)
         finally:
-            storage.close()
+            if disk_answers:
+                storage.close()
 
     async def _run(
         self,

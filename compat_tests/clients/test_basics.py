@@ -181,10 +181,10 @@ def test_chroot_hides_what_is_above_it(client: Any, new_client: NewClient, path:
     inside.create("/node", b"inside")
     assert client.get(f"{path}/node")[0] == b"inside"
     assert inside.get_children("/") == ["node"]
-    seen = Event()
-    inside.exists("/other", watch=lambda event: event.path == "/other" and seen.set())
+    events: Queue[Any] = Queue()
+    inside.exists("/other", watch=events.put)
     client.create(f"{path}/other")
-    assert seen.wait(PATIENCE_S)
+    assert events.get(timeout=PATIENCE_S).path == "/other"
 
 
 def test_acls_are_enforced(client: Any, new_client: NewClient, path: str) -> None:
@@ -206,9 +206,7 @@ def test_acls_are_enforced(client: Any, new_client: NewClient, path: str) -> Non
 
 
 def test_default_acl_of_a_client(new_client: NewClient, client: Any, path: str) -> None:
-    owner = new_client(
-        default_acl=[make_digest_acl("bob", "pw", all=True)], auth_data=[("digest", "bob:pw")]
-    )
+    owner = new_client(default_acl=[make_digest_acl("bob", "pw", all=True)], auth_data=[("digest", "bob:pw")])
     owner.create(f"{path}/owned", b"1")
     with pytest.raises(NoAuthError):
         client.get(f"{path}/owned")

@@ -78,9 +78,7 @@ def test_lock_waiting_can_be_cancelled(client: Any, other: Any, path: str, in_th
             waiting.result(PATIENCE_S)
 
 
-def test_readers_share_and_a_writer_excludes(
-    client: Any, other: Any, path: str, in_thread: InThread
-) -> None:
+def test_readers_share_and_a_writer_excludes(client: Any, other: Any, path: str, in_thread: InThread) -> None:
     reader, second_reader = client.ReadLock(f"{path}/rw"), other.ReadLock(f"{path}/rw")
     assert reader.acquire()
     assert second_reader.acquire(blocking=False)
@@ -126,9 +124,7 @@ def test_semaphores_must_agree_on_their_size(client: Any, other: Any, path: str)
         other.Semaphore(f"{path}/sem", max_leases=2).acquire()
 
 
-def test_election_has_one_leader_at_a_time(
-    client: Any, other: Any, path: str, in_thread: InThread
-) -> None:
+def test_election_has_one_leader_at_a_time(client: Any, other: Any, path: str, in_thread: InThread) -> None:
     leading, resign = Event(), Event()
     second_leads = Event()
 
@@ -188,9 +184,7 @@ def test_multi_lease_admits_several_holders(client: Any, other: Any, new_client:
     now = datetime.now(UTC).replace(tzinfo=None)
 
     def lease(holder: Any, name: str) -> Any:
-        return holder.MultiNonBlockingLease(
-            2, f"{path}/leases", timedelta(hours=1), name, utcnow=lambda: now
-        )
+        return holder.MultiNonBlockingLease(2, f"{path}/leases", timedelta(hours=1), name, utcnow=lambda: now)
 
     assert lease(client, "one")
     assert lease(other, "two")

@@ -17,7 +17,7 @@ from zoolet.jute.proto import ConnectRequest, ConnectResponse, CreateRequest, Re
 from ..conftest import NO_SYNC, StartServer
 from ..differential.wire import Closed, FrameConnection
 from ..server_process import ServerProcess
-from .conftest import PATIENCE_S, NewClient
+from .conftest import PATIENCE_S, QUICK_RETRY, NewClient
 
 
 class States:
@@ -66,7 +66,7 @@ def test_an_expired_session_is_lost_and_replaced(
 
 
 def test_a_session_survives_a_restart_of_the_server(own_server: ServerProcess) -> None:
-    client = KazooClient(own_server.hosts, timeout=20.0)
+    client = KazooClient(own_server.hosts, timeout=30.0, connection_retry=QUICK_RETRY)
     client.start(timeout=PATIENCE_S)
     try:
         client.create("/kept", b"data")
@@ -87,7 +87,7 @@ def test_a_session_survives_a_restart_of_the_server(own_server: ServerProcess) -
 
 
 def test_a_session_survives_a_crash_of_the_server(own_server: ServerProcess) -> None:
-    client = KazooClient(own_server.hosts, timeout=20.0)
+    client = KazooClient(own_server.hosts, timeout=30.0, connection_retry=QUICK_RETRY)
     client.start(timeout=PATIENCE_S)
     try:
         client.create("/e", b"mine", ephemeral=True)
@@ -103,19 +103,19 @@ def test_a_session_survives_a_crash_of_the_server(own_server: ServerProcess) -> 
 
 
 def test_watchers_of_kazoo_see_what_happened_during_an_outage(own_server: ServerProcess) -> None:
-    client = KazooClient(own_server.hosts, timeout=20.0)
+    client = KazooClient(own_server.hosts, timeout=30.0, connection_retry=QUICK_RETRY)
     client.start(timeout=PATIENCE_S)
     try:
         values: Queue[bytes] = Queue()
         client.create("/x", b"1")
 
-        @client.DataWatch("/x")
         def look(data: bytes, stat: Any) -> None:
             values.put(data)
 
+        client.DataWatch("/x", look)
         assert values.get(timeout=PATIENCE_S) == b"1"
         own_server.restart()
-        writer = KazooClient(own_server.hosts)
+        writer = KazooClient(own_server.hosts, connection_retry=QUICK_RETRY)
         writer.start(timeout=PATIENCE_S)
         writer.set("/x", b"2")
         writer.stop()

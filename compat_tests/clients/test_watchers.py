@@ -14,9 +14,10 @@ from .conftest import PATIENCE_S
 def test_data_watch_follows_a_node_through_its_life(client: Any, other: Any, path: str) -> None:
     values: Queue[tuple[bytes | None, int | None]] = Queue()
 
-    @client.DataWatch(f"{path}/x")
     def look(data: bytes | None, stat: Any) -> None:
         values.put((data, stat.version if stat else None))
+
+    client.DataWatch(f"{path}/x", look)
 
     def next_value() -> tuple[bytes | None, int | None]:
         return values.get(timeout=PATIENCE_S)
@@ -35,11 +36,11 @@ def test_data_watch_follows_a_node_through_its_life(client: Any, other: Any, pat
 def test_data_watch_ends_when_its_function_says_so(client: Any, other: Any, path: str) -> None:
     values: Queue[bytes] = Queue()
 
-    @client.DataWatch(path)
     def look(data: bytes, stat: Any) -> bool:
         values.put(data)
         return data != b"last"
 
+    client.DataWatch(path, look)
     assert values.get(timeout=PATIENCE_S) == b""
     other.set(path, b"last")
     assert values.get(timeout=PATIENCE_S) == b"last"
@@ -51,10 +52,10 @@ def test_data_watch_ends_when_its_function_says_so(client: Any, other: Any, path
 def test_children_watch_follows_the_children(client: Any, other: Any, path: str) -> None:
     lists: Queue[list[str]] = Queue()
 
-    @client.ChildrenWatch(path)
     def look(children: list[str]) -> None:
         lists.put(sorted(children))
 
+    client.ChildrenWatch(path, look)
     assert lists.get(timeout=PATIENCE_S) == []
     other.create(f"{path}/a")
     assert lists.get(timeout=PATIENCE_S) == ["a"]

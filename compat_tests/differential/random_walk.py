@@ -1,6 +1,7 @@
-"""A scenario nobody wrote: three clients doing random things to a handful of nodes, the same for the same seed.
+"""A scenario nobody wrote: three clients do random things to a handful of nodes, the same for the same seed.
 
-All requests are well-formed; what is random is their order and their meeting. Whatever the reference does is right.
+All requests are well-formed; what is random is their order and their meeting. Whatever the reference does
+is right.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from zoolet.jute.codes import Perms
 from zoolet.jute.data import ACL, Id
 
 from . import operations as op
+from .client import Client
 from .multi_operations import multi, multi_read
 from .operations import Operation
 from .scenario import Scenario
-from .story import Client, Story
+from .story import Story
 
 _PATHS = ("/a", "/b", "/a/x", "/a/y", "/b/x", "/a/x/deep", "/c", "/", "/bad/", "/no/parent")
 _DATA = (b"", b"data", None, b"longer data \x00\xff")
@@ -44,6 +46,10 @@ class _Walk:
         """Whose turn it is."""
         return self._random.choice(clients)
 
+    def turn(self) -> list[Operation]:
+        """What a client does in its turn."""
+        return [self.next() for _ in range(self._random.choice((1, 1, 2, 4, 8)))]
+
     def chance(self, probability: float) -> bool:
         """True now and then."""
         return self._random.random() < probability
@@ -55,9 +61,13 @@ class _Walk:
         return self._random.choice(_VERSIONS)
 
     def _create(self, *, inside_multi: bool = False) -> Operation:
-        make = op.create if inside_multi and self._common_only else self._random.choice((op.create, op.create2))
+        make = (
+            op.create if inside_multi and self._common_only else self._random.choice((op.create, op.create2))
+        )
         flags = self._random.choice((0, 0, 0, 1, 2, 3))
-        return make(self._path(), self._random.choice(_DATA), acl=self._acl(), flags=flags)
+        # "/" with a sequence number would name a neighbour of the scenario's own node.
+        path = self._path().rstrip("/") or "/a"
+        return make(path, self._random.choice(_DATA), acl=self._acl(), flags=flags)
 
     def _delete(self) -> Operation:
         return op.delete(self._path(), self._version())
@@ -89,7 +99,9 @@ class _Walk:
 
     def _multi_read(self) -> Operation:
         reads = (op.get_data, op.get_children)
-        return multi_read(*(self._random.choice(reads)(self._path()) for _ in range(self._random.randrange(4))))
+        return multi_read(
+            *(self._random.choice(reads)(self._path()) for _ in range(self._random.randrange(4)))
+        )
 
     def _paths(self) -> tuple[str, ...]:
         return tuple(self._path() for _ in range(self._random.randrange(3)))
@@ -120,24 +132,24 @@ class _Walk:
         return op.set_acl(self._path(), self._acl(), self._version())
 
 
-def random_walk(seed: int, *, steps: int, common_only: bool) -> Scenario:
-    """A scenario of so many random steps."""
+def random_walk(seed: int, *, turns: int, common_only: bool) -> Scenario:
+    """A scenario of so many random turns."""
 
     def play(s: Story) -> None:
         walk = _Walk(seed, common_only=common_only)
         clients = [s.connect(name) for name in ("a", "b", "c")]
-        for step in range(steps):
+        for turn in range(turns):
             client = walk.pick(clients)
             if walk.chance(0.01):
                 with s.in_any_order():
                     client(op.close_session())
                     client.expect_close()
-                clients[clients.index(client)] = s.connect(f"{client.name[0]}{step}")
+                clients[clients.index(client)] = s.connect(f"{client.name[0]}{turn}")
             elif walk.chance(0.01):
                 client.drop()
-                clients[clients.index(client)] = s.connect(f"{client.name[0]}{step}", session=client)
+                clients[clients.index(client)] = s.connect(f"{client.name[0]}{turn}", session=client)
             else:
-                client(walk.next())
+                client(*walk.turn())
         for client in clients:
             with s.in_any_order():
                 client(op.close_session())

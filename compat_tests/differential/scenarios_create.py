@@ -83,12 +83,24 @@ def create_below_an_ephemeral(s: Story) -> None:
     a(create("/e/x", flags=SEQUENTIAL), exists("/e"))
 
 
-@scenario("create flags that name a TTL node or nothing at all are BadArguments")
-def create_bad_flags(s: Story) -> None:
+@scenario("create flags that name nothing are BadArguments")
+def create_unknown_flags(s: Story) -> None:
     a = s.connect("a")
-    for flags in (5, 6, 7, 8, 100, -1, -2, 1 << 30):
+    for flags in (7, 8, 100, -1, -2, 1 << 30):
         a(create("/x", flags=flags), create2("/x", flags=flags))
     a(exists("/x"))
+
+
+@scenario("create and create2 carry no time to live, so the flags of TTL nodes are BadArguments")
+def create_ttl_flags(s: Story) -> None:
+    a = s.connect("a")
+    a(
+        create("/x", flags=5),
+        create2("/x", flags=5),
+        create("/x", flags=6),
+        create2("/x", flags=6),
+        exists("/x"),
+    )
 
 
 @scenario("the sequence number counts every child ever created, sequential or not, and no delete")

@@ -219,6 +219,12 @@ def multi_bad_create(s: Story) -> None:
     )
 
 
+@scenario("the flags of TTL nodes in a create without a time to live are refused whole")
+def multi_ttl_flags(s: Story) -> None:
+    a = s.connect("a")
+    a(multi(create("/y"), create("/z", flags=5)), multi(create("/y"), create2("/z", flags=6)), exists("/y"))
+
+
 @scenario("null paths inside a multi", since_39=True)
 def multi_null_paths(s: Story) -> None:
     a = s.connect("a")

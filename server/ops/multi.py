@@ -159,11 +159,12 @@ def _replay(context: TxnContext, ops: list[tuple[Operation, Record]]) -> None:
 
 
 def _decoded(context: TxnContext, txn: MultiTxn) -> list[tuple[Operation, Record]]:
-    """Sub-txns of a multi read from the log. Raises JuteError, KeyError on a type that can't be there."""
+    """Sub-txns of a multi read from the log. Raises JuteError, also for a type that can't be there."""
     ops: list[tuple[Operation, Record]] = []
     for sub in txn.txns or ():
-        op = context.operations[sub.type]
-        assert op.txn is not None
+        op = context.operations.get(sub.type)
+        if op is None or op.txn is None or not (op.in_multi or op.opcode == OpCode.ERROR):
+            raise JuteError("Txn", "type", 0, f"no sub-txn has type {sub.type}")
         ops.append((op, op.txn.decode(sub.data or b"")[0]))
     return ops
 

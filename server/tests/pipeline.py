@@ -13,7 +13,14 @@ from typing import Any
 from zoolet.jute.codes import OpCode
 from zoolet.jute.data import OPEN_ACL, Id
 from zoolet.jute.ids import SessionId, Zxid
-from zoolet.jute.proto import CreateRequest, DeleteRequest, MultiHeader, SetACLRequest, SetDataRequest
+from zoolet.jute.proto import (
+    CreateRequest,
+    DeleteRequest,
+    GetChildrenResponse,
+    MultiHeader,
+    SetACLRequest,
+    SetDataRequest,
+)
 from zoolet.jute.record import Record
 from zoolet.jute.txn import CreateSessionTxn
 from zoolet.server.acl import AccessControl, AclTuple
@@ -194,7 +201,9 @@ def check_tree(tree: DataTree) -> None:
         assert set(node.children or ()) == children[path], path
         assert node.children is None or node.children, f"{path}: an empty container of children"
         expected_data = b"\xff" * 4 if node.data is None else len(node.data).to_bytes(4, "big") + node.data
-        assert node.data_reply() == expected_data + node.stat().encode(), path
+        assert (node.tail or tree.replies.data(node)) == expected_data + node.stat().encode(), path
+        names = GetChildrenResponse(tuple(node.children or ())).encode()
+        assert (node.names or tree.replies.children(node)) == names, path
     owned: dict[int, set[str]] = {}
     for path, node in named.items():
         if 0 < node.ephemeral_owner:

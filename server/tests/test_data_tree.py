@@ -147,8 +147,8 @@ def test_what_is_missing_is_a_no_node(tree: DataTree) -> None:
             act()
 
 
-def test_a_cached_get_data_body_follows_every_change(tree: DataTree) -> None:
-    """check_tree compares it with a fresh one, so each step fills the cache for the next."""
+def test_kept_replies_follow_every_change(tree: DataTree) -> None:
+    """check_tree compares them with fresh ones, so each step fills the cache for the next."""
     steps = (
         lambda: add(tree, "/a", 1, b"one"),
         lambda: add(tree, "/a/b", 2),

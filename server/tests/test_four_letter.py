@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import re
 import tomllib
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from zoolet.server.config import Config
-from zoolet.server.four_letter import NOT_SERVING, TELNET_CLOSE, ServerView, answer, is_word
-from zoolet.server.java_text import java_address, java_double, java_hex
+from zoolet.server.database import ZKDatabase
+from zoolet.server.digest import as_long
+from zoolet.server.four_letter import (
+    NOT_SERVING,
+    TELNET_CLOSE,
+    ServerView,
+    answer,
+    is_word,
+    request_bytes,
+)
+from zoolet.server.java_text import java_address, java_date, java_double, java_hex
 from zoolet.server.process_facts import directory_size_bytes
 from zoolet.server.server_stats import ConnectionStats, ServerStats
+from zoolet.server.sessions import SessionTracker
+from zoolet.server.tests.harness import Server
+from zoolet.server.tests.pipeline import Client, Pipeline
 from zoolet.server.version import COMPATIBLE_VERSION, RELEASE_DATE, ZOOLET_VERSION, full_version
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 VERSION = f"3.9.4-zoolet-{ZOOLET_VERSION}, built on {RELEASE_DATE}"
+WALL_MS = 1_700_000_000_000
+A, B = 0x0100_0000_0000_0001, 0x0100_0000_0000_0002
 
 
 @dataclass
@@ -49,6 +65,11 @@ class FakeServer:
     ephemerals_count: int = 7
     approximate_data_size_bytes: int = 44
     session_count: int = 2
+    trace_mask: int = 306
+    database: ZKDatabase = field(default_factory=ZKDatabase)
+    sessions: SessionTracker = field(default_factory=lambda: SessionTracker(2000, 1, 0, {}))
+    now_ms: int = 500
+    wall_ms: int = WALL_MS
 
 
 @pytest.fixture
@@ -79,7 +100,7 @@ def busy_connection() -> FakeConnection:
 
 def test_only_words_are_words() -> None:
     assert is_word(b"ruok")
-    assert is_word(b"dump"), "a known word, though it is not built yet"
+    assert is_word(b"stmk"), "though something follows it"
     assert is_word(TELNET_CLOSE)
     assert not is_word(b"\x00\x00\x00\x2d")
     assert not is_word(b"nope")
@@ -95,19 +116,24 @@ def test_an_interrupted_telnet_gets_nothing(tmp_path: Path) -> None:
     assert answer(TELNET_CLOSE, FakeServer(Config(data_dir=str(tmp_path), client_port=0))) == b""
 
 
-def test_a_word_that_is_not_built_yet_gets_nothing(server: FakeServer) -> None:
-    assert ask("dump", server) == ""
+SERVING_ONLY = "srvr stat conf cons mntr srst crst dirs dump wchs wchc wchp".split()
 
 
-@pytest.mark.parametrize("word", ["srvr", "stat", "conf", "cons", "mntr", "srst", "crst", "dirs"])
+@pytest.mark.parametrize("word", SERVING_ONLY)
 def test_a_server_that_does_not_serve_says_so(server: FakeServer, word: str) -> None:
     server.is_serving = False
     assert ask(word, server) == NOT_SERVING == "This ZooKeeper instance is not currently serving requests\n"
 
 
+def test_hash_says_so_without_a_newline(server: FakeServer) -> None:
+    server.is_serving = False
+    assert ask("hash", server) == NOT_SERVING.rstrip()
+
+
 def test_ruok_and_envi_are_answered_while_not_serving(server: FakeServer) -> None:
     server.is_serving = False
     assert ask("ruok", server) == "imok"
+    assert ask("gtmk", server) == "306"
     assert ask("envi", server).startswith("Environment:\n")
 
 
@@ -287,6 +313,167 @@ def test_a_read_only_server_says_so(server: FakeServer) -> None:
     assert ask("srvr", server).splitlines()[1] == "READ-ONLY mode; serving only read-only clients"
 
 
+# --- what the server holds --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("utc")
+def test_dump(server: FakeServer) -> None:
+    for session_id, timeout_ms in ((A, 10_000), (B, 4000), (-1, 4000)):
+        server.sessions.queue.update(session_id, timeout_ms, 0)
+    server.database.tree.ephemerals.update({A: {"/e": None, "/f": None}, -1: {"/g": None}})
+    server.connections = [
+        FakeConnection(("127.0.0.1", 40000), session_id=B),
+        FakeConnection(("127.0.0.1", 40001), session_id=A),
+        FakeConnection(("::1", 40002)),
+        FakeConnection(("127.0.0.1", 40003), session_id=-1),
+    ]
+    # The clock stands at 500 ms: deadlines of 6000 and 12000 ms are 5.5 and 11.5 s away.
+    assert ask("dump", server) == (
+        "SessionTracker dump:\n"
+        "Session Sets (2)/(3):\n"
+        "2 expire at Tue Nov 14 22:13:25 UTC 2023:\n"
+        "\t0x100000000000002\n"
+        "\t0xffffffffffffffff\n"
+        "1 expire at Tue Nov 14 22:13:31 UTC 2023:\n"
+        "\t0x100000000000001\n"
+        "ephemeral nodes dump:\n"
+        "Sessions with Ephemerals (2):\n"
+        "0x100000000000001:\n"
+        "\t/e\n"
+        "\t/f\n"
+        "0xffffffffffffffff:\n"
+        "\t/g\n"
+        "Connections dump:\n"
+        "Connections Sets (3)/(4):\n"
+        "2 expire at Tue Nov 14 22:13:25 UTC 2023:\n"
+        "\tip: /127.0.0.1:40000 sessionId: 0x100000000000002\n"
+        "\tip: /127.0.0.1:40003 sessionId: 0xffffffffffffffff\n"
+        "1 expire at Tue Nov 14 22:13:31 UTC 2023:\n"
+        "\tip: /127.0.0.1:40001 sessionId: 0x100000000000001\n"
+        "1 expire at Tue Nov 14 22:13:33 UTC 2023:\n"
+        "\tip: /[0:0:0:0:0:0:0:1]:40002 sessionId: 0x0\n"
+    )
+
+
+def test_dump_of_a_fresh_server(server: FakeServer) -> None:
+    assert ask("dump", server) == (
+        "SessionTracker dump:\nSession Sets (0)/(0):\n"
+        "ephemeral nodes dump:\nSessions with Ephemerals (0):\n"
+        "Connections dump:\nConnections Sets (0)/(0):\n"
+    )
+
+
+def test_the_words_about_watches_know_those_on_data(server: FakeServer) -> None:
+    a, b = Client(A), Client(B)
+    watches = server.database.tree.watches
+    watches.data.add("/x/e", a, 1)
+    watches.data.add("/x", b, 1)
+    watches.data.add("/x/e", b, 1)
+    watches.add_persistent("/x/e", b)
+    watches.children.add("/only/children", a, 1)
+    watches.data.add(None, a, 1)
+    assert ask("wchs", server) == "2 connections watching 3 paths\nTotal watches:4\n"
+    assert ask("wchc", server) == ("0x100000000000001\n\t/x/e\n\tnull\n0x100000000000002\n\t/x\n\t/x/e\n\n")
+    assert ask("wchp", server) == (
+        "/x/e\n\t0x100000000000001\n\t0x100000000000002\n"
+        "/x\n\t0x100000000000002\n"
+        "null\n\t0x100000000000001\n"
+        "\n"
+    )
+
+
+def test_without_watches_the_words_about_them_say_little(server: FakeServer) -> None:
+    assert ask("wchs", server) == "0 connections watching 0 paths\nTotal watches:0\n"
+    assert ask("wchc", server) == ask("wchp", server) == "\n"
+
+
+def test_hash_lists_zxids_in_hex_and_digests_in_decimal(server: FakeServer) -> None:
+    assert ask("hash", server) == ""
+    server.database.digest_log.extend([(128, 5), (256, -7)])
+    assert ask("hash", server) == "80: 5\n100: -7\n"
+
+
+def test_the_digest_of_every_128th_zxid_is_kept() -> None:
+    pipeline = Pipeline()
+    pipeline.open_session(1)
+    expected = []
+    while pipeline.tree.last_processed_zxid < 300:
+        # Every other txn is an error; it has a zxid all the same.
+        pipeline.create("/again" if pipeline.tree.last_processed_zxid % 2 else f"/{len(pipeline.payloads)}")
+        if pipeline.tree.last_processed_zxid % 128 == 0:
+            expected.append((pipeline.tree.last_processed_zxid, as_long(pipeline.tree.digest)))
+    assert [zxid for zxid, _ in expected] == [128, 256]
+    assert list(pipeline.database.digest_log) == expected
+
+
+def test_the_newest_1024_digests_are_kept() -> None:
+    database = ZKDatabase()
+    for zxid in range(128, 128 * 1100, 128):
+        database.note_digest(zxid)
+    assert [database.digest_log[0][0], database.digest_log[-1][0]] == [128 * 76, 128 * 1099]
+    assert len(database.digest_log) == 1024
+
+
+def test_hash_is_the_same_after_a_restart() -> None:
+    server = Server()
+    client = server.connected()
+    for number in range(300):
+        client.create(f"/{number}")
+    before = ask("hash", server.core)
+    assert before.count("\n") == 2
+    assert ask("hash", server.restart().core) == before
+
+
+# --- the trace mask ---------------------------------------------------------------------------------------
+
+
+def test_the_trace_mask_is_taken_in_any_chunks() -> None:
+    for chunk_bytes in (1, 3, 4, 5, 11, 12):
+        server = Server()
+        client = server.client()
+        client.send(b"stmk" + b"\xff" * 7 + b"\xfe", chunk_bytes=chunk_bytes)
+        assert client.take_bytes() == b"-2"
+        assert not client.is_open
+        assert server.core.stats.packets_received == 1
+        assert ask("gtmk", server.core) == "-2"
+
+
+def test_half_a_trace_mask_sets_nothing_and_times_out() -> None:
+    server = Server()
+    client = server.client()
+    client.send(b"stmk" + bytes(7))
+    assert client.is_open
+    server.advance(30_000)
+    assert not client.is_open
+    assert client.take_bytes() == b""
+    assert ask("gtmk", server.core) == "306"
+
+
+def test_every_server_has_a_trace_mask_of_its_own() -> None:
+    one, other = Server(), Server()
+    one.client().send(b"stmk" + bytes(8))
+    assert (ask("gtmk", one.core), ask("gtmk", other.core)) == ("0", "306")
+
+
+def test_a_refused_stmk_waits_for_no_mask(tmp_path: Path) -> None:
+    server = Server(four_letter_whitelist="srvr")
+    client = server.client()
+    client.send(b"stmk")
+    assert client.take_bytes() == b"stmk is not executed because it is not in the whitelist.\n"
+    assert not client.is_open
+    assert request_bytes(b"stmk", server.core) == 4
+
+
 # --- numbers ----------------------------------------------------------------------------------------------
 
 
@@ -324,6 +511,12 @@ def test_response_sizes_keep_last_smallest_and_largest() -> None:
 )
 def test_doubles_are_printed_as_java_does(value: float, text: str) -> None:
     assert java_double(value) == text
+
+
+@pytest.mark.usefixtures("utc")
+def test_dates_are_printed_as_java_does() -> None:
+    assert java_date(0) == "Thu Jan 01 00:00:00 UTC 1970"
+    assert java_date(1_795_430_824_999) == "Mon Nov 23 10:47:04 UTC 2026"
 
 
 def test_addresses_and_hex_are_printed_as_java_does() -> None:

@@ -22,6 +22,8 @@ Event = tuple[EventType, str]
 class FakeWatcher:
     """Remembers what it was told."""
 
+    session_id = 0
+
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.acls: list[AclTuple | None] = []
