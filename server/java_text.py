@@ -38,8 +38,8 @@ def java_date(wall_ms: int) -> str:
     )
 
 
-def java_address(host: str) -> str:
-    """As Java's `InetSocketAddress`: IPv6 in full and in brackets, an IPv4 address inside one on its own."""
+def java_host(host: str) -> str:
+    """As Java's `getHostAddress`: IPv6 in full, an IPv4 address inside one on its own."""
     if ":" not in host:
         return host
     import socket
@@ -47,5 +47,10 @@ def java_address(host: str) -> str:
     packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     if packed.startswith(b"\0" * 10 + b"\xff\xff"):
         return socket.inet_ntoa(packed[12:])
-    groups = (int.from_bytes(packed[at : at + 2], "big") for at in range(0, 16, 2))
-    return f"[{':'.join(f'{group:x}' for group in groups)}]"
+    return ":".join(f"{int.from_bytes(packed[at : at + 2], 'big'):x}" for at in range(0, 16, 2))
+
+
+def java_address(host: str) -> str:
+    """As Java's `InetSocketAddress` prints it: as `java_host`, with IPv6 in brackets."""
+    host = java_host(host)
+    return f"[{host}]" if ":" in host else host
