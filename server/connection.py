@@ -175,7 +175,10 @@ class ServerConnection:
         except OversizedFrame as error:
             if error.frames:
                 self._handle(error.frames)
-            self.close(str(error))
+            if self.state is _OPENING:
+                self._backlog.append(b"")  # closes it once the handshake is answered, as the original does
+            else:
+                self.close(str(error))
             return
         if frames:
             self._handle(frames)
@@ -370,7 +373,7 @@ class ServerConnection:
         if self.state is _OPENING:
             self.session_established()
             if request.operation.opcode == OpCode.CREATE_SESSION:
-                core.stats.record_answer(core.now_ms - request.received_ms)
+                core.stats.record_batch(0, 0, 1, core.now_ms - request.received_ms)
                 self.stats.record_response(
                     0, core.tree.last_processed_zxid, "SESS", request.received_ms, core.now_ms
                 )

@@ -101,14 +101,14 @@ def mutilated(draw: st.DrawFn) -> tuple[type[Record], bytes]:
 
 
 @given(case=mutilated())
-@settings(max_examples=1500)
+@settings(max_examples=600)
 def test_mutilated_bytes_give_the_same_value_both_ways_or_none(case: tuple[type[Record], bytes]) -> None:
     cls, buf = case
     assert compiled(cls, buf) == declared(cls, buf)
 
 
 @given(cls=st.sampled_from(RECORDS), garbage=st.binary(max_size=80))
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_garbage_gives_a_record_or_a_jute_error(cls: type[Record], garbage: bytes) -> None:
     outcome: JuteError | tuple[Record, int]
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -280,7 +282,7 @@ def test_recursive_and_persistent_watch_on_one_path_add_up(watches: Watches, wat
 
 # --- checking and removing --------------------------------------------------------------------------------
 
-KINDS = {
+KINDS: dict[WatcherType, Callable[[Watches, FakeWatcher], object]] = {
     WatcherType.DATA: lambda watches, watcher: watches.data.add("/a", watcher, STANDARD),
     WatcherType.CHILDREN: lambda watches, watcher: watches.children.add("/a", watcher, STANDARD),
     WatcherType.PERSISTENT: lambda watches, watcher: watches.add_persistent("/a", watcher),
