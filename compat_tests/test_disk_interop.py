@@ -20,7 +20,6 @@ from kazoo.exceptions import NoAuthError
 from kazoo.security import OPEN_ACL_UNSAFE, READ_ACL_UNSAFE, make_acl, make_digest_acl
 
 from .comparison import assert_same_lines
-from .conftest import StartServer
 from .four_letter_client import monitor_values
 from .server_process import ServerProcess
 from .tree_dump import SUPER_PROPERTY, dump_tree
@@ -147,14 +146,9 @@ def assert_no_digest_mismatch(server: ServerProcess) -> None:
     ],
 )
 def test_one_opens_what_the_other_wrote(
-    writer: str,
-    reader: str,
-    ending: str,
-    new_subject: StartServer,
-    new_reference: StartServer,
-    data_dir: Path,
+    writer: str, reader: str, ending: str, request: pytest.FixtureRequest, data_dir: Path
 ) -> None:
-    makers = {"subject": new_subject, "reference": new_reference}
+    makers = {role: request.getfixturevalue(f"new_{role}") for role in (writer, reader)}
     with makers[writer](properties=SUPER_PROPERTY, data_dir=data_dir) as server:
         left = write_everything(server, ending)
     with makers[reader](properties=SUPER_PROPERTY, data_dir=data_dir) as server:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from .comparison import assert_same_lines
-from .conftest import NO_SYNC, StartServer
+from .conftest import NO_SYNC, StartServer, require_java
 from .server_process import ServerProcess
 from .zk_cli import ZkCli
 
@@ -117,6 +117,7 @@ def test_zk_cli_prints_the_same(new_reference: StartServer, new_subject: StartSe
 
 def test_zk_cli_runs_one_command_and_ends(subject: ServerProcess) -> None:
     """`ls` works, so the session was made and closed."""
+    require_java()
     with ZkCli(subject.hosts) as cli:
         cli.command("ls /zookeeper")
         assert cli.answers == ["> ls /zookeeper", "[config, quota]"]

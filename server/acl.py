@@ -85,12 +85,10 @@ class AccessControl:
             provider = self.providers.get(scheme)
             if name is None and (scheme == "world" or provider is not None):
                 raise MarshallingError("null id in ACL")
-            if scheme == "world" and name == "anyone":
-                fixed.append(entry)
-            elif provider is not None and name is not None and provider.is_valid(name):
-                fixed.append(entry)
-            else:
+            anyone = scheme == "world" and name == "anyone"
+            if not anyone and (provider is None or name is None or not provider.is_valid(name)):
                 raise InvalidACL(f"invalid id for scheme {scheme}")
+            fixed.append(entry)
         return tuple(fixed)
 
     def _expanded(self, entry: ACL, ids: Identities) -> Iterator[ACL]:

@@ -23,7 +23,7 @@ from .log_thread import LogThread
 RECEIVE_BYTES: Final = 1 << 16
 LINGER_S: Final = 0.001
 """How long to wait in epoll itself before waiting through trio. The next request of a client that works
-without pipelining, and the answer of the disk, come within that; going through trio would double their cost."""
+without pipelining, and the answer of the disk, come within that; going through trio doubles their cost."""
 BUSY_S: Final = 0.005
 """Other tasks get their turn at least this often,"""
 BACKGROUND_S: Final = 0.001

@@ -46,7 +46,7 @@ class SnapshotTrigger:
         """Count one txn; True when a snapshot is due (and the count starts anew)."""
         self._count += 1
         self._bytes += payload_bytes
-        due = self._count > self._count_limit or 0 < self._half_bytes and self._bytes > self._bytes_limit
+        due = self._count > self._count_limit or (self._half_bytes > 0 and self._bytes > self._bytes_limit)
         if due:
             self.reset()
         return due

@@ -149,7 +149,7 @@ def apply_multi(context: TxnContext, txn: PreparedMulti | MultiTxn) -> None:
 
 
 def _replay(context: TxnContext, ops: list[tuple[Operation, Record]]) -> None:
-    """Apply a logged multi. What a fuzzy snapshot already holds of it does not keep the rest from applying."""
+    """Apply a logged multi. What a fuzzy snapshot already holds of it does not keep the rest out."""
     if any(op.opcode == OpCode.ERROR for op, _ in ops):
         return
     for op, sub_txn in ops:

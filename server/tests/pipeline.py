@@ -30,7 +30,7 @@ from zoolet.server.data_tree import DataTree
 from zoolet.server.database import ZKDatabase
 from zoolet.server.digest import node_digest
 from zoolet.server.final import FinalRequestProcessor
-from zoolet.server.ops.context import PrepContext
+from zoolet.server.ops.context import PrepContext, ReadContext
 from zoolet.server.ops.table import OPERATIONS
 from zoolet.server.prep import PrepRequestProcessor
 from zoolet.server.request import Request
@@ -127,6 +127,22 @@ class Pipeline:
         self.apply_all()
         return request
 
+    def error_of(self, client: Client | int, operation: tuple[OpCode, Any]) -> int:
+        """Run a request; the error it ends with, 0 for none."""
+        request = self.run(client, *operation)
+        assert request.zxid == self.tree.last_processed_zxid, "every decodable write takes a zxid"
+        return request.error
+
+    def read(self, client: Client | int, opcode: OpCode, record: Any) -> bytes:
+        """The body of a read's reply. Raises KeeperError."""
+        if isinstance(client, int):
+            client = Client(client)
+        final = OPERATIONS[opcode].final
+        assert final is not None
+        context = ReadContext(self.tree, self.access, OPERATIONS)
+        context.identities = client.identities
+        return final(context, client, record)
+
     # Short forms
 
     def open_session(self, session_id: int, timeout_ms: int = 4000) -> Request:
@@ -149,9 +165,11 @@ def multi_body(*operations: tuple[OpCode, Record]) -> bytes:
     return b"".join(MultiHeader(op, False, -1).encode() + record.encode() for op, record in operations) + END
 
 
-def create(path: str | None, data: bytes | None = b"", flags: int = 0) -> tuple[OpCode, Record]:
-    """An operation for `multi_body`."""
-    return OpCode.CREATE, CreateRequest(path, data, OPEN_ACL, flags)
+def create(
+    path: str | None, data: bytes | None = b"", flags: int = 0, acl: Any = OPEN_ACL
+) -> tuple[OpCode, Record]:
+    """An operation for `error_of`, `run` and `multi_body`."""
+    return OpCode.CREATE, CreateRequest(path, data, acl, flags)
 
 
 def delete(path: str | None, version: int = -1) -> tuple[OpCode, Record]:
@@ -162,7 +180,7 @@ def set_data(path: str | None, data: bytes | None = b"new", version: int = -1) -
     return OpCode.SET_DATA, SetDataRequest(path, data, version)
 
 
-def set_acl(path: str | None, acl: AclTuple, version: int = -1) -> tuple[OpCode, Record]:
+def set_acl(path: str | None, acl: AclTuple | None, version: int = -1) -> tuple[OpCode, Record]:
     return OpCode.SET_ACL, SetACLRequest(path, acl, version)
 
 
@@ -206,7 +224,7 @@ def check_tree(tree: DataTree) -> None:
         assert (node.names or tree.replies.children(node)) == names, path
     owned: dict[int, set[str]] = {}
     for path, node in named.items():
-        if 0 < node.ephemeral_owner:
+        if node.ephemeral_owner > 0:
             owned.setdefault(node.ephemeral_owner, set()).add(path)
     assert {owner: set(paths) for owner, paths in tree.ephemerals.items()} == owned
     assert tree.ephemeral_count() == sum(map(len, owned.values()))

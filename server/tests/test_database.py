@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoolet.jute.codes import OpCode
 from zoolet.jute.data import ACL, OPEN_ACL, Id
@@ -100,7 +100,7 @@ def test_what_is_logged_is_read_again(
     header, again, found = decode_payload(encoded)
     assert header == TxnHeader(SESSION, 7, 5, 1_700_000_000_000, opcode)
     # Two empty paths look like a digest; no session owns such nodes.
-    if opcode != OpCode.CLOSE_SESSION or txn.paths2Delete != ("", ""):
+    if txn != CloseSessionTxn(("", "")):
         assert found == (TxnDigest(2, as_long(digest)) if with_digest else None)
         assert again == txn
 
@@ -123,7 +123,7 @@ def test_a_session_with_one_short_path_is_not_taken_for_a_digest() -> None:
     """Its body has the length of a digest: one path of four bytes, logged with digests switched off."""
     txn = CloseSessionTxn(("/abc",))
     assert len(txn.encode()) == 12
-    header, again, digest = decode_payload(payload(OpCode.CLOSE_SESSION, txn.encode()))
+    _, again, digest = decode_payload(payload(OpCode.CLOSE_SESSION, txn.encode()))
     assert (again, digest) == (txn, None)
 
 

@@ -1,6 +1,6 @@
 """Paths are valid exactly when `PathUtils.validatePath` of the original takes them.
 
-The expected verdicts were printed by ZooKeeper 3.9.4; the ranges of characters come from trying all of the BMP.
+The expected verdicts were printed by ZooKeeper 3.9.4; the ranges of characters from trying the whole BMP.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def test_a_reply_beyond_the_budget_is_made_and_not_kept() -> None:
 
 
 def test_a_deleted_node_is_not_kept_alive_by_its_replies() -> None:
-    """kazoo's recursive delete lists the children of every node first; a megabyte of data must go with each."""
+    """kazoo's recursive delete lists each node's children first; its data must go with it."""
     tree = DataTree.fresh()
     marker = b"deleted long ago" * 1000
     for zxid in range(1, 11):
