@@ -22,6 +22,7 @@ _SEQUENTIAL = frozenset((CreateMode.PERSISTENT_SEQUENTIAL, CreateMode.EPHEMERAL_
 _EPHEMERAL = frozenset((CreateMode.EPHEMERAL, CreateMode.EPHEMERAL_SEQUENTIAL))
 _PLAIN = _SEQUENTIAL | _EPHEMERAL | {CreateMode.PERSISTENT}
 _TTL = frozenset((CreateMode.PERSISTENT_WITH_TTL, CreateMode.PERSISTENT_SEQUENTIAL_WITH_TTL))
+_INT_MAX = 0x7FFFFFFF
 _TTL_OWNER_MASK = -1 << 56
 
 
@@ -73,9 +74,13 @@ def prepare_node(
     cversion = parent.cversion + 1
     changed = changes.change(parent_path, zxid, parent)
     changed.child_count += 1
-    changed.cversion = cversion
-    changed.pzxid = zxid
-    changes.stamp(changed)
+    if cversion <= _INT_MAX:
+        changed.cversion = cversion
+        changed.pzxid = zxid
+        changes.stamp(changed)
+    else:
+        # The original's int wraps, is then not larger than the counter, and so leaves the parent as it is.
+        cversion = -_INT_MAX - 1
     changes.create(path, zxid, context.time_ms, data, acl, owner)
     return path, acl, cversion
 

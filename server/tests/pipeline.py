@@ -143,6 +143,18 @@ class Pipeline:
         context.identities = client.identities
         return final(context, client, record)
 
+    def alter(self, path: str, **values: Any) -> None:
+        """Give a node other metadata, as if it had come that way from disk."""
+        node = self.tree.get(path)
+        for name, value in values.items():
+            setattr(node, name, value)
+        digest = node_digest(path, node)
+        self.tree.digest += digest - node.digest
+        node.digest = digest
+        node.tail = None
+        assert not list(self.changes)
+        self.changes.digest = self.tree.digest
+
     # Short forms
 
     def open_session(self, session_id: int, timeout_ms: int = 4000) -> Request:

@@ -126,11 +126,7 @@ def test_only_minus_one_matches_any_version(pipeline: Pipeline, version: int, er
 
 
 def test_versions_wrap_as_an_int(pipeline: Pipeline) -> None:
-    node = pipeline.tree.get("/a")
-    node.version = 2**31 - 1
-    pipeline.tree._restamp("/a", node)
-    pipeline.changes.digest = pipeline.tree.digest
-    node.tail = None
+    pipeline.alter("/a", version=2**31 - 1)
     assert pipeline.error_of(SESSION, set_data("/a", b"", 2**31 - 1)) == 0
     assert pipeline.tree.get("/a").version == -(2**31)
     check_tree(pipeline.tree)
