@@ -9,6 +9,5 @@ How to run, from the project's root:
                                                         3.9 against 3.8: proves the table of known differences
 
 Without Java the comparisons are skipped, except those with the transcripts kept from a real 3.9 server;
-with the environment variable CI set they fail instead. What zoolet does not do yet is listed in
-`not_yet.py`.
+with the environment variable CI set they fail instead.
 """

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from .java_server import JavaServer, java_missing_reason
-from .not_yet import reason_for
 from .server_process import ServerProcess
 from .zoolet_server import ZooletServer, zoolet_command
 
@@ -33,15 +31,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="zoolet",
         help="the server that compat_tests put to the test (java proves the tests themselves)",
     )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what zoolet does not do yet; a test that passes all the same is reported."""
-    if config.getoption("--compat-subject", default="zoolet") != "zoolet":
-        return
-    for item in items:
-        if Path(__file__).parent in item.path.parents and (reason := reason_for(item.name)):
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 def require_java() -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from struct import pack
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoolet.jute.errors import BadLength
 from zoolet.jute.framing import FrameBuffer, OversizedFrame, frame
@@ -53,6 +53,7 @@ def test_an_incomplete_frame_is_held_back(
 
 @pytest.mark.parametrize("length", [MAX + 1, 2**31 - 1, -1, -(2**31)])
 @given(payloads, st.binary(max_size=9), st.lists(st.integers(0, 500), max_size=6))
+@settings(max_examples=30)
 def test_a_bad_length_is_refused_and_the_frames_before_it_are_kept(
     length: int, good: list[bytes], behind: bytes, cuts: list[int]
 ) -> None:

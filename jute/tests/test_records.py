@@ -44,12 +44,12 @@ def pieces_of(cls: type[Record]) -> list[Piece]:
     return list(layout(cls.shape, sample(cls.shape)))
 
 
-# --- round trips ------------------------------------------------------------------------------------------
+# --- round trips ----------------------------------------------------------------------------------------
 
 
 @every_record
 @given(data=st.data())
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_what_is_encoded_is_decoded_again_by_compiled_code_and_declaration_alike(
     cls: type[Record], data: st.DataObject
 ) -> None:
@@ -76,7 +76,7 @@ def test_decode_starts_at_the_offset_and_leaves_the_rest_alone(
     assert end == len(before) + len(encoded)
 
 
-# --- broken bytes -----------------------------------------------------------------------------------------
+# --- broken bytes ---------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -231,7 +231,7 @@ def test_the_second_element_of_a_vector_is_named_by_its_index() -> None:
     assert caught.value.field == "acl[1].id.id"
 
 
-# --- the handshake's optional last byte -------------------------------------------------------------------
+# --- the handshake's optional last byte -----------------------------------------------------------------
 
 
 def test_the_read_only_byte_may_be_missing() -> None:
@@ -244,7 +244,7 @@ def test_the_read_only_byte_may_be_missing() -> None:
     assert ConnectRequest.parse(old.encode() + b"\0").readOnly is False
 
 
-# --- records as Python values -----------------------------------------------------------------------------
+# --- records as Python values ---------------------------------------------------------------------------
 
 
 def test_records_are_equal_by_class_and_value() -> None:

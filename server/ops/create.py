@@ -21,7 +21,7 @@ _LENGTH = Struct(">i")
 _SEQUENTIAL = frozenset((CreateMode.PERSISTENT_SEQUENTIAL, CreateMode.EPHEMERAL_SEQUENTIAL))
 _EPHEMERAL = frozenset((CreateMode.EPHEMERAL, CreateMode.EPHEMERAL_SEQUENTIAL))
 _PLAIN = _SEQUENTIAL | _EPHEMERAL | {CreateMode.PERSISTENT}
-_TTL = frozenset((CreateMode.PERSISTENT_WITH_TTL, CreateMode.PERSISTENT_SEQUENTIAL_WITH_TTL))
+TTL_FLAGS = frozenset((CreateMode.PERSISTENT_WITH_TTL, CreateMode.PERSISTENT_SEQUENTIAL_WITH_TTL))
 _INT_MAX = 0x7FFFFFFF
 _TTL_OWNER_MASK = -1 << 56
 
@@ -30,7 +30,7 @@ def prep_create(context: PrepContext, request: CreateRequest) -> CreateTxn:
     """create and create2: the flag, not the opcode, says what kind of node."""
     flags = request.flags
     if flags not in _PLAIN:
-        if flags == CreateMode.CONTAINER or (flags in _TTL and not context.extended_types_enabled):
+        if flags == CreateMode.CONTAINER or (flags in TTL_FLAGS and not context.extended_types_enabled):
             raise Unimplemented("container and TTL nodes")
         raise BadArguments(f"create flags {flags}")
     context.sessions.check(context.session_id)

@@ -29,6 +29,7 @@ from ...jute.txn import ErrorTxn, MultiTxn
 from ..data_node import DataNode
 from ..errors import KeeperError, MarshallingError, Unprepared
 from .context import Client, Operation, PrepContext, ReadContext, TxnContext
+from .create import TTL_FLAGS
 
 REPLY_BYTES_MAX: Final = 16 << 20
 """A multiRead whose answer would be larger is refused: a small request must not take the memory of all."""
@@ -87,7 +88,7 @@ def decode_operations(body: bytes, operations: dict[int, Operation]) -> Iterator
 
 def _check_create(request: CreateRequest | CreateTTLRequest) -> None:
     """What the original can't even represent refuses the multi as a whole; a null ACL takes no zxid."""
-    if request.flags not in _FLAGS:
+    if request.flags not in _FLAGS or (request.flags in TTL_FLAGS and isinstance(request, CreateRequest)):
         raise MarshallingError(f"create flags {request.flags}")
     if request.acl is None:
         raise Unprepared("null ACL")

@@ -62,7 +62,7 @@ def predicted(changes: OutstandingChanges, path: str) -> Facts:
         return None
 
 
-# --- single steps -----------------------------------------------------------------------------------------
+# --- single steps ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_preparation_that_breaks_off_leaves_no_trace(
     check_tree(pipeline.tree)
 
 
-# --- random stories ---------------------------------------------------------------------------------------
+# --- random stories -------------------------------------------------------------------------------------
 
 PATHS = st.sampled_from(("/a", "/b", "/a/x", "/a/y", "/a/x/1", "/b/z"))
 ROOT_OR_PATHS = st.just("/") | PATHS

@@ -52,7 +52,7 @@ def outcome(replies: list[Reply]) -> list[tuple[int, int]]:
     return [(reply.xid, reply.err) for reply in replies]
 
 
-# --- replies ----------------------------------------------------------------------------------------------
+# --- replies --------------------------------------------------------------------------------------------
 
 
 def test_a_reply_has_the_xid_the_last_zxid_and_the_error(server: Server, client: Client) -> None:
@@ -78,7 +78,7 @@ def test_a_ping_is_answered_with_its_own_xid_whatever_was_sent(server: Server, c
     assert [reply.xid for reply in client.replies()] == [1, -2]
 
 
-# --- order ------------------------------------------------------------------------------------------------
+# --- order ----------------------------------------------------------------------------------------------
 
 
 def test_a_write_is_answered_when_it_is_durable(server: Server, client: Client) -> None:
@@ -203,7 +203,7 @@ def test_events_are_filtered_by_the_nodes_acl(server: Server, client: Client) ->
     assert server.tree.watches.empty
 
 
-# --- authentication ---------------------------------------------------------------------------------------
+# --- authentication -------------------------------------------------------------------------------------
 
 
 def who_am_i(client: Client) -> list[tuple[str | None, str | None]]:
@@ -312,7 +312,7 @@ def test_sasl_without_a_mechanism_answers_an_empty_token(client: Client) -> None
     assert client.create("/a").err == 0
 
 
-# --- the end of a session ---------------------------------------------------------------------------------
+# --- the end of a session -------------------------------------------------------------------------------
 
 
 def test_close_session_takes_the_ephemerals_answers_and_closes(server: Server, client: Client) -> None:
@@ -395,7 +395,7 @@ def test_any_request_keeps_the_session_alive(server: Server) -> None:
     assert not client.is_open
 
 
-# --- packets that are none --------------------------------------------------------------------------------
+# --- packets that are none ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("opcode", [0, 10, 13, 23, 99, 108, 500, -1, -3, -12, 2**31 - 1, -(2**31)])
@@ -492,7 +492,7 @@ def test_a_closing_connection_ignores_what_still_comes(server: Server, client: C
     assert "/a" not in server.tree.nodes
 
 
-# --- counting ---------------------------------------------------------------------------------------------
+# --- counting -------------------------------------------------------------------------------------------
 
 
 def test_requests_under_way_are_counted_and_all_are_answered(server: Server, client: Client) -> None:

@@ -2,8 +2,8 @@
 
 The state machine lets several clients send random requests while the disk lags, sessions expire, connections
 break and come back, and the machine loses power. What must hold: every request is answered once and in
-order, zxids never go back on a connection, nothing that was acknowledged is lost, and after a restart the tree
-is the one whose changes were acknowledged.
+order, zxids never go back on a connection, nothing that was acknowledged is lost, and after a restart the
+tree is the one whose changes were acknowledged.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ TestServer = ServerMachine.TestCase
 TestServer.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-# --- told stories -------------------------------------------------------------------------------------------
+# --- told stories ---------------------------------------------------------------------------------------
 
 
 def test_acknowledged_writes_survive_a_crash_and_others_are_not_half_there() -> None:

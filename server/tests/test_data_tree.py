@@ -29,7 +29,7 @@ def add(tree: DataTree, path: str, zxid: int, data: bytes | None = b"", owner: i
     tree.create(path, data, OPEN_ACL, owner, -1, zxid, TIME + zxid)
 
 
-# --- a fresh tree -----------------------------------------------------------------------------------------
+# --- a fresh tree ---------------------------------------------------------------------------------------
 
 
 def test_a_fresh_tree_has_the_nodes_and_stats_of_the_original(tree: DataTree) -> None:
@@ -69,7 +69,7 @@ def test_without_digests_none_is_kept() -> None:
     check_tree(tree)
 
 
-# --- create, delete, set ----------------------------------------------------------------------------------
+# --- create, delete, set --------------------------------------------------------------------------------
 
 
 def test_a_new_node_has_one_zxid_and_one_time(tree: DataTree) -> None:
@@ -161,7 +161,7 @@ def test_kept_replies_follow_every_change(tree: DataTree) -> None:
         check_tree(tree)
 
 
-# --- ephemerals and sessions ------------------------------------------------------------------------------
+# --- ephemerals and sessions ----------------------------------------------------------------------------
 
 
 def test_ephemerals_are_listed_by_session(tree: DataTree) -> None:
@@ -233,7 +233,7 @@ def test_ending_a_session_does_not_search_its_list_for_each_node(tree: DataTree)
     assert Paths.searches == 0
 
 
-# --- counting ---------------------------------------------------------------------------------------------
+# --- counting -------------------------------------------------------------------------------------------
 
 
 def test_descendants_are_counted_at_any_depth(tree: DataTree) -> None:
@@ -247,7 +247,7 @@ def test_descendants_are_counted_at_any_depth(tree: DataTree) -> None:
     assert DataTree.fresh().descendant_count("/") == 3
 
 
-# --- replay over a fuzzy snapshot -------------------------------------------------------------------------
+# --- replay over a fuzzy snapshot -----------------------------------------------------------------------
 
 
 def test_creating_what_the_snapshot_already_has_takes_over_the_acl_only(tree: DataTree) -> None:
@@ -292,7 +292,7 @@ def test_old_txns_without_a_counter_count_one_up(tree: DataTree) -> None:
     assert tree.get("/a").cversion == 1
 
 
-# --- rows -------------------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------------
 
 
 def test_rows_of_a_quiet_tree_rebuild_it(tree: DataTree) -> None:

@@ -86,7 +86,7 @@ def replay(*payloads: bytes) -> ZKDatabase:
     return database
 
 
-# --- payloads ---------------------------------------------------------------------------------------------
+# --- payloads -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("opcode", TXNS)
@@ -158,7 +158,7 @@ def test_garbage_gives_a_txn_or_a_jute_error(garbage: bytes, opcode: OpCode) -> 
     assert header.type == opcode
 
 
-# --- replay -----------------------------------------------------------------------------------------------
+# --- replay ---------------------------------------------------------------------------------------------
 
 
 def test_sessions_are_those_that_were_opened_and_not_closed() -> None:
@@ -230,7 +230,7 @@ def test_what_cannot_be_a_txn_is_damage_with_its_place(content: bytes) -> None:
     assert "/log/version-2/log.1" in str(caught.value)
 
 
-# --- files of the original --------------------------------------------------------------------------------
+# --- files of the original ------------------------------------------------------------------------------
 
 
 def restore_from(folder: Path, *names: str) -> ZKDatabase:

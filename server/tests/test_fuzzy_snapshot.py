@@ -115,7 +115,7 @@ def check_same(pipeline: Pipeline, snapshot: Snapshot | None) -> None:
     check_tree(database.tree)
 
 
-# --- told stories -----------------------------------------------------------------------------------------
+# --- told stories ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_ephemerals_of_a_session_nobody_knows_are_dropped_at_the_start(pipeline:
     check_tree(database.tree)
 
 
-# --- random stories ---------------------------------------------------------------------------------------
+# --- random stories -------------------------------------------------------------------------------------
 
 PATHS = st.sampled_from(("/a", "/b", "/a/x", "/a/y", "/a/x/1", "/b/z"))
 DATA = st.sampled_from((None, b"", b"one", b"two"))

@@ -29,7 +29,7 @@ def assert_closed(client: Client) -> None:
     assert client.connection not in client.server.core.by_session.values()
 
 
-# --- a new session ----------------------------------------------------------------------------------------
+# --- a new session --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("read_only", "answer_bytes"), [(None, 36), (False, 37), (True, 37)])
@@ -132,7 +132,7 @@ def test_a_client_that_leaves_while_its_session_opens_leaves_a_session_that_expi
     assert server.core.in_process == 0
 
 
-# --- zxids ------------------------------------------------------------------------------------------------
+# --- zxids ----------------------------------------------------------------------------------------------
 
 
 def test_a_client_that_has_seen_more_than_the_server_is_closed_without_an_answer(server: Server) -> None:
@@ -144,7 +144,7 @@ def test_a_client_that_has_seen_more_than_the_server_is_closed_without_an_answer
     assert server.client().connect(last_zxid=1).sessionId != 0
 
 
-# --- a session that comes back ----------------------------------------------------------------------------
+# --- a session that comes back --------------------------------------------------------------------------
 
 
 def test_a_session_is_reattached_by_id_and_password(server: Server) -> None:
@@ -289,7 +289,7 @@ def test_sessions_that_are_not_heard_of_after_a_restart_expire(server: Server) -
     assert [event_of(reply) for reply in watcher.replies()] == [(2, "/e")]
 
 
-# --- connections that get no session ----------------------------------------------------------------------
+# --- connections that get no session --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def exists_frame(client: Client) -> bytes:
     return client.request(OpCode.EXISTS, ExistsRequest("/", False))
 
 
-# --- output that is not taken -----------------------------------------------------------------------------
+# --- output that is not taken ---------------------------------------------------------------------------
 
 
 def test_replies_that_are_not_read_are_not_made(server: Server, client: Client) -> None:
@@ -143,7 +143,7 @@ def test_a_closing_connection_that_takes_nothing_is_dropped(server: Server, clie
     assert client.take_bytes() == b""
 
 
-# --- writes under way -------------------------------------------------------------------------------------
+# --- writes under way -----------------------------------------------------------------------------------
 
 
 def test_a_busy_connection_is_not_read_beyond_the_global_outstanding_limit() -> None:
@@ -196,7 +196,7 @@ def test_a_long_batch_is_interrupted_for_others_and_then_goes_on(server: Server,
     assert "/a" in server.tree.nodes
 
 
-# --- answers ----------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------------
 
 
 def test_a_multi_read_with_too_large_an_answer_is_refused(
@@ -209,7 +209,7 @@ def test_a_multi_read_with_too_large_an_answer_is_refused(
     assert client.is_open
 
 
-# --- txns that could not be read back ---------------------------------------------------------------------
+# --- txns that could not be read back -------------------------------------------------------------------
 
 
 def test_the_end_of_a_session_with_megabytes_of_paths_can_be_read_back(server: Server) -> None:

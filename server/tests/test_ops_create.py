@@ -28,7 +28,7 @@ def make(pipeline: Pipeline, *paths: str, flags: int = 0, acl: Any = OPEN_ACL) -
         assert pipeline.error_of(SESSION, create(path, flags=flags, acl=acl)) == 0
 
 
-# --- success ----------------------------------------------------------------------------------------------
+# --- success --------------------------------------------------------------------------------------------
 
 
 def test_create_answers_the_path_and_create2_the_stat_as_well(pipeline: Pipeline) -> None:
@@ -120,7 +120,7 @@ def test_the_acl_is_stored_in_order_and_auth_expanded(pipeline: Pipeline) -> Non
     assert pipeline.tree.get("/a").acl == (ACL(31, BOB), ACL(1, Id("world", "anyone")))
 
 
-# --- errors, each against all that come after it ------------------------------------------------------------
+# --- errors, each against all that come after it --------------------------------------------------------
 
 
 @pytest.mark.parametrize(

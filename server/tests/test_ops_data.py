@@ -32,7 +32,7 @@ def pipeline() -> Pipeline:
     return pipeline
 
 
-# --- getData ----------------------------------------------------------------------------------------------
+# --- getData --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", [b"data", b"", None])
@@ -78,7 +78,7 @@ def test_get_data_sets_a_watch_if_asked(pipeline: Pipeline) -> None:
     assert len(client.events) == 1
 
 
-# --- exists -----------------------------------------------------------------------------------------------
+# --- exists ---------------------------------------------------------------------------------------------
 
 
 def test_exists_answers_the_stat(pipeline: Pipeline) -> None:
@@ -104,7 +104,7 @@ def test_exists_leaves_a_watch_where_there_is_no_node(pipeline: Pipeline, path: 
     assert list(pipeline.tree.watches.data.paths) == [path]
 
 
-# --- setData ----------------------------------------------------------------------------------------------
+# --- setData --------------------------------------------------------------------------------------------
 
 
 def test_set_data_answers_the_new_stat(pipeline: Pipeline) -> None:
@@ -161,7 +161,7 @@ def test_without_a_session_nothing_is_set(pipeline: Pipeline) -> None:
     assert pipeline.error_of(99, set_data("bad")) == ErrorCode.SESSION_EXPIRED
 
 
-# --- check ------------------------------------------------------------------------------------------------
+# --- check ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_check_inside_a_multi(pipeline: Pipeline, path: str, version: int, error
     assert int.from_bytes(result[5:9], "big", signed=True) == error
 
 
-# --- reconfig ---------------------------------------------------------------------------------------------
+# --- reconfig -------------------------------------------------------------------------------------------
 
 
 def test_reconfig_is_disabled(pipeline: Pipeline) -> None:

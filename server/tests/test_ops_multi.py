@@ -93,7 +93,7 @@ def run(pipeline: Pipeline, *operations: tuple[OpCode, Record]) -> list[tuple[in
     return results_of(body)
 
 
-# --- multi ------------------------------------------------------------------------------------------------
+# --- multi ----------------------------------------------------------------------------------------------
 
 
 def test_each_operation_answers_in_its_own_form(pipeline: Pipeline) -> None:
@@ -185,7 +185,7 @@ def test_an_operation_fails_with_the_code_it_has_alone(
     assert pipeline.tree.digest == digest
 
 
-# --- what refuses a multi as a whole ------------------------------------------------------------------------
+# --- what refuses a multi as a whole --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_null_acl_refuses_the_multi_without_a_zxid(pipeline: Pipeline) -> None
     assert pipeline.run(SESSION, *create("/b")).zxid == before + 1
 
 
-# --- multiRead ----------------------------------------------------------------------------------------------
+# --- multiRead ------------------------------------------------------------------------------------------
 
 
 def get_data(path: str | None) -> tuple[OpCode, Record]:
@@ -285,7 +285,7 @@ def test_a_null_path_ends_a_multi_read_with_what_was_read_before(pipeline: Pipel
     assert [kind for kind, _, _ in results_of(caught.value.body)] == [OpCode.GET_DATA]
 
 
-# --- the wire form, in general ------------------------------------------------------------------------------
+# --- the wire form, in general --------------------------------------------------------------------------
 
 WRITES = st.lists(
     st.sampled_from(

@@ -49,7 +49,7 @@ def told(client: Client) -> list[tuple[int, str | None]]:
     return events
 
 
-# --- setWatches -------------------------------------------------------------------------------------------
+# --- setWatches -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_lists_before_a_null_one_are_worked_off(pipeline: Pipeline, client: Clie
     assert "/x" in pipeline.tree.watches.data.paths
 
 
-# --- addWatch ---------------------------------------------------------------------------------------------
+# --- addWatch -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/a", "/gone", "bad", "", "/hidden", None])
@@ -153,7 +153,7 @@ def test_an_unknown_mode_is_a_marshalling_error(pipeline: Pipeline, client: Clie
     assert pipeline.tree.watches.empty
 
 
-# --- checkWatches, removeWatches --------------------------------------------------------------------------
+# --- checkWatches, removeWatches ------------------------------------------------------------------------
 
 
 def test_check_finds_and_remove_takes_the_own_watch(pipeline: Pipeline, client: Client) -> None:

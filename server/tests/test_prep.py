@@ -81,7 +81,7 @@ def test_a_txn_that_could_not_be_read_back_is_refused(pipeline: Pipeline) -> Non
     assert pipeline.run(SESSION, *create("/a", data[:-1000])).error == 0
 
 
-# --- versions -----------------------------------------------------------------------------------------------
+# --- versions -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def tracker(now_ms: int = 10_000, sessions: dict[int, int] | None = None) -> Ses
     return SessionTracker(tick_ms=2000, server_id=1, now_ms=now_ms, sessions=sessions or {})
 
 
-# --- passwords --------------------------------------------------------------------------------------------
+# --- passwords ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_session_zero_has_no_password() -> None:
     assert not check_password(0, session_password(0))
 
 
-# --- ids --------------------------------------------------------------------------------------------------
+# --- ids ------------------------------------------------------------------------------------------------
 
 
 def test_an_id_is_the_server_then_forty_bits_of_ms_then_sixteen_of_counter() -> None:
@@ -77,7 +77,7 @@ def test_ids_follow_one_another() -> None:
     assert sessions.create(4000, 0x10) == first + 1
 
 
-# --- life and death ---------------------------------------------------------------------------------------
+# --- life and death -------------------------------------------------------------------------------------
 
 
 def test_a_session_expires_in_the_first_tick_after_its_timeout() -> None:

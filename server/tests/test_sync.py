@@ -183,7 +183,7 @@ def test_order_is_kept_however_batches_fall(steps: list[str]) -> None:
         assert chain.writes & set(chain.passed) <= set(on_disk)
 
 
-# --- snapshots ----------------------------------------------------------------------------------------------
+# --- snapshots ------------------------------------------------------------------------------------------
 
 
 @given(st.integers(2, 1000), st.integers(0, 2**32))

@@ -69,7 +69,7 @@ def change(watches: Watches, path: str, zxid: int = 7) -> None:
     watches.data_changed(path, zxid, OPEN_ACL)
 
 
-# --- the frame --------------------------------------------------------------------------------------------
+# --- the frame ------------------------------------------------------------------------------------------
 
 
 def test_an_event_is_the_frame_java_sends() -> None:
@@ -78,7 +78,7 @@ def test_an_event_is_the_frame_java_sends() -> None:
     assert encode_event(CHANGED, "/a", 7).hex() == captured
 
 
-# --- one-shot watches -------------------------------------------------------------------------------------
+# --- one-shot watches -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("act", "kind"), [(create, CREATED), (delete, DELETED), (change, CHANGED)])
@@ -187,7 +187,7 @@ def test_each_event_comes_with_the_acl_of_the_node_it_names(watches: Watches, wa
     assert watcher.acls == [READ_ACL, OPEN_ACL]
 
 
-# --- persistent watches -----------------------------------------------------------------------------------
+# --- persistent watches ---------------------------------------------------------------------------------
 
 
 def test_a_persistent_watch_stays_and_hears_of_the_node_and_its_children(
@@ -247,7 +247,7 @@ def test_recursive_watches_on_several_levels_tell_once(watches: Watches, watcher
     assert watcher.events == [(CHANGED, "/a/b")]
 
 
-# --- modes add up -----------------------------------------------------------------------------------------
+# --- modes add up ---------------------------------------------------------------------------------------
 
 
 def test_a_used_up_watch_leaves_the_persistent_one_beside_it(watches: Watches, watcher: FakeWatcher) -> None:
@@ -280,7 +280,7 @@ def test_recursive_and_persistent_watch_on_one_path_add_up(watches: Watches, wat
     assert watches.data.count == 1
 
 
-# --- checking and removing --------------------------------------------------------------------------------
+# --- checking and removing ------------------------------------------------------------------------------
 
 KINDS: dict[WatcherType, Callable[[Watches, FakeWatcher], object]] = {
     WatcherType.DATA: lambda watches, watcher: watches.data.add("/a", watcher, STANDARD),
@@ -339,7 +339,7 @@ def test_a_connection_that_goes_leaves_nothing_behind(watches: Watches) -> None:
         assert (table.paths, table.watchers, table.recursive_count) == ({}, {}, 0)
 
 
-# --- the whole, against a model ---------------------------------------------------------------------------
+# --- the whole, against a model -------------------------------------------------------------------------
 
 PATHS = ("/", "/a", "/a/b", "/a/b/c", "/ab")
 
