@@ -138,7 +138,7 @@ class ServerConnection:
             and not self._backlog
             and self.unsent_bytes <= OUT_BYTES_MAX
             and self._outstanding_bytes <= OUTSTANDING_BYTES_MAX
-            and not (self._waiting and self.core.over_outstanding_limit)
+            and not (self._waiting and self.core.in_process > self.core.outstanding_limit)
         )
 
     @property
@@ -307,7 +307,7 @@ class ServerConnection:
         core.in_process += 1
         self._outstanding_bytes += len(packet)
         core.submit(Request(self, self.session_id, xid, operation, packet, core.now_ms, self.identities))
-        if self._outstanding_bytes > OUTSTANDING_BYTES_MAX or core.over_outstanding_limit:
+        if self._outstanding_bytes > OUTSTANDING_BYTES_MAX or core.in_process > core.outstanding_limit:
             core.dirty[self] = None
 
     def _unexpected(self, operation: Operation) -> int:
@@ -430,9 +430,7 @@ class ServerConnection:
         self.out.append(_REPLY.pack(length + 16, xid, zxid, error) + body)
         self.unsent_bytes += length + 20
         core.dirty[self] = None
-        core.stats.record_answer(core.now_ms - request.received_ms)
-        if length:
-            core.stats.record_response_size(length + 16)
+        core.stats.record_answer(core.now_ms - request.received_ms, length)
         stats = self.stats
         stats.packets_sent += 1
         stats.record_response(request.cxid, zxid, request.operation.tag, request.received_ms, core.now_ms)

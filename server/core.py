@@ -93,6 +93,8 @@ class ServerCore:
         self.dirty: dict[ServerConnection, None] = {}
         """Connections with output to send, or to close."""
         self.in_process = 0
+        self.outstanding_limit = config.global_outstanding_limit
+        """Requests under way (``in_process``) past which busy connections are not read."""
         self.time_is_up: Callable[[], bool] = lambda: False
         """Whether a connection should leave the rest of its batch for later; the shell sets it."""
         self._started_ms = now_ms
@@ -170,11 +172,6 @@ class ServerCore:
         return self._sync.idle
 
     # -- called by connections -----------------------------------------------------------------------
-
-    @property
-    def over_outstanding_limit(self) -> bool:
-        """Whether busy connections should not be read (``globalOutstandingLimit``)."""
-        return self.in_process > self.config.global_outstanding_limit
 
     def connect(self, client: ServerConnection, request: ConnectRequest) -> None:
         """The handshake (``ZooKeeperServer.processConnectRequest``), checks in the original's order."""

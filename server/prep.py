@@ -45,19 +45,20 @@ class PrepRequestProcessor:
         """Prepare a write (a barrier passes through) and hand it on."""
         operation = request.operation
         decoder = operation.request
+        end = 0
         if decoder is not None and request.record is None:
             try:
-                request.record = decoder.decode(request.frame, 8)[0]
+                request.record, end = decoder.decode(request.frame, 8)
             except JuteError as error:
                 _log.info("undecodable request: %s", error)
                 request.error = ErrorCode.MARSHALLING_ERROR
                 self._next(request)
                 return
         if operation.kind is not Kind.BARRIER:
-            self._prepare(request)
+            self._prepare(request, end)
         self._next(request)
 
-    def _prepare(self, request: Request) -> None:
+    def _prepare(self, request: Request, record_end: int) -> None:
         context, operation = self.context, request.operation
         self.last_zxid = context.zxid = request.zxid = Zxid(self.last_zxid + 1)
         request.time_ms = context.time_ms
@@ -85,7 +86,10 @@ class PrepRequestProcessor:
             self._refuse(request, digest)
             return
         request.txn_type = operation.opcode
-        body = b"" if request.txn is None else request.txn.encode()
+        if operation.encode is not None:
+            body = operation.encode(request.frame[8:record_end], request.record, request.txn)
+        else:
+            body = b"" if request.txn is None else request.txn.encode()
         if len(body) > context.txn_bytes_max:
             # The original would log it and never be able to read it again (ZOOKEEPER-4306).
             if operation.opcode != OpCode.CLOSE_SESSION:

@@ -64,8 +64,10 @@ class ServerStats:
             if latency_ms < self.latency_ms_min or self.latency_ms_min < 0:
                 self.latency_ms_min = latency_ms
 
-    def record_answer(self, latency_ms: int) -> None:
-        """One request was answered by one packet, `latency_ms` after it came in."""
+    def record_answer(self, latency_ms: int, body_bytes: int) -> None:
+        """One request was answered by one packet with a body of that size, `latency_ms` after it came in."""
+        if body_bytes:
+            self.record_response_size(body_bytes + 16)
         self.packets_sent += 1
         self.requests_answered += 1
         self.latency_ms_total += latency_ms

@@ -127,6 +127,8 @@ class RawBody:
 
 Prep = Callable[[PrepContext, Any], Any]
 Apply = Callable[[TxnContext, Any], DataNode | None]
+Encode = Callable[[bytes, Any, Any], bytes]
+"""(bytes of the request's record, that record, the txn) -> bytes of the txn"""
 Reply = Callable[[Any, DataNode | None], bytes]
 Final = Callable[[ReadContext, Client, Any], bytes]
 
@@ -143,6 +145,7 @@ class Operation:
         request: record of the body, None if there is none.
         txn: record in the log, None if it writes none.
         prep, apply, reply: handlers of a write.
+        encode: bytes of the txn, where most of them stand in the request's record already.
         final: handler of a read.
         in_multi, in_multi_read: may stand inside those.
         result_type: type of its result inside a multi.
@@ -159,6 +162,7 @@ class Operation:
     txn: type[Record] | None = None
     prep: Prep | None = None
     apply: Apply | None = None
+    encode: Encode | None = None
     reply: Reply | None = None
     final: Final | None = None
     in_multi: bool = False

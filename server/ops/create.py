@@ -18,6 +18,7 @@ from ..paths import parent_for_create, validate_path
 from .context import PrepContext, TxnContext
 
 _LENGTH = Struct(">i")
+_CREATE_END = Struct(">?i")
 _SEQUENTIAL = frozenset((CreateMode.PERSISTENT_SEQUENTIAL, CreateMode.EPHEMERAL_SEQUENTIAL))
 _EPHEMERAL = frozenset((CreateMode.EPHEMERAL, CreateMode.EPHEMERAL_SEQUENTIAL))
 _PLAIN = _SEQUENTIAL | _EPHEMERAL | {CreateMode.PERSISTENT}
@@ -83,6 +84,13 @@ def prepare_node(
         cversion = -_INT_MAX - 1
     changes.create(path, zxid, context.time_ms, data, acl, owner)
     return path, acl, cversion
+
+
+def encode_create(raw: bytes, request: CreateRequest, txn: CreateTxn) -> bytes:
+    """A ``CreateTxn`` is the request up to its flags, unless the path got a suffix or the ACL was changed."""
+    if txn.path is not request.path or txn.acl is not request.acl:
+        return txn.encode()
+    return raw[:-4] + _CREATE_END.pack(txn.ephemeral, txn.parentCVersion)
 
 
 def sequence_suffix(counter: int) -> str:

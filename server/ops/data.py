@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from struct import Struct
+
 from ...jute.codes import Perms
 from ...jute.proto import CheckVersionRequest, ExistsRequest, GetDataRequest, ReconfigRequest, SetDataRequest
 from ...jute.txn import CheckVersionTxn, SetDataTxn
@@ -11,6 +13,8 @@ from ..paths import required, validate_path
 from ..versions import next_version
 from ..watches import STANDARD
 from .context import Client, PrepContext, ReadContext, TxnContext
+
+_VERSION = Struct(">i")
 
 
 def final_get_data(context: ReadContext, client: Client, request: GetDataRequest) -> bytes:
@@ -57,6 +61,11 @@ def prep_set_data(context: PrepContext, request: SetDataRequest) -> SetDataTxn:
     changed.mzxid = context.zxid
     changes.stamp(changed)
     return SetDataTxn(path, request.data, version)
+
+
+def encode_set_data(raw: bytes, request: SetDataRequest, txn: SetDataTxn) -> bytes:
+    """A ``SetDataTxn`` is the request with the new version in place of the expected one."""
+    return raw[:-4] + _VERSION.pack(txn.version)
 
 
 def apply_set_data(context: TxnContext, txn: SetDataTxn) -> DataNode:

@@ -41,25 +41,29 @@ _END: Final = _HEADER.pack(-1, True, -1)
 
 
 class PreparedMulti:
-    """A multi's sub-txns in decoded form, and after application the results the client is told."""
+    """A multi's sub-txns, decoded and encoded, and after application the results the client is told."""
 
-    __slots__ = ("ops", "results")
+    __slots__ = ("encoded", "ops", "results")
 
-    def __init__(self, ops: list[tuple[Operation, Record]]) -> None:
-        self.ops = ops
+    def __init__(self) -> None:
+        self.ops: list[tuple[Operation, Record]] = []
+        self.encoded: list[bytes] = []
         self.results: list[bytes] = []
+
+    def add(self, op: Operation, txn: Record, encoded: bytes) -> None:
+        """One more sub-txn."""
+        self.ops.append((op, txn))
+        self.encoded += (_SUB_TXN.pack(op.opcode, len(encoded)), encoded)
 
     def encode(self) -> bytes:
         """Bytes of the ``MultiTxn``."""
-        parts = [_COUNT.pack(len(self.ops))]
-        for op, txn in self.ops:
-            data = txn.encode()
-            parts += (_SUB_TXN.pack(op.opcode, len(data)), data)
-        return b"".join(parts)
+        return _COUNT.pack(len(self.ops)) + b"".join(self.encoded)
 
 
-def decode_operations(body: bytes, operations: dict[int, Operation]) -> Iterator[tuple[Operation, Any]]:
-    """The operations in a request body. Raises MarshallingError on anything that may not stand there.
+def decode_operations(
+    body: bytes, operations: dict[int, Operation]
+) -> Iterator[tuple[Operation, Any, bytes]]:
+    """The operations in a request body, each with the bytes of its record. Raises MarshallingError on anything that may not stand there.
 
     Reads and writes can't be mixed; the flag of a create must be one that exists.
     """
@@ -78,10 +82,11 @@ def decode_operations(body: bytes, operations: dict[int, Operation]) -> Iterator
                 reading = op.in_multi_read
             elif reading is not op.in_multi_read:
                 raise MarshallingError("reads and writes in one multi")
-            request, offset = op.request.decode(body, offset)
+            start = offset
+            request, offset = op.request.decode(body, start)
             if isinstance(request, (CreateRequest, CreateTTLRequest)):
                 _check_create(request)
-            yield op, request
+            yield op, request, body[start:offset]
     except (JuteError, StructError) as error:
         raise MarshallingError(str(error)) from None
 
@@ -101,31 +106,32 @@ def prep_multi(context: PrepContext, body: bytes) -> PreparedMulti:
     applies the txn sees the error among them and applies none.
     """
     requests = list(decode_operations(body, context.operations))
-    if any(op.in_multi_read or getattr(request, "path", None) is None for op, request in requests):
+    if any(op.in_multi_read or request.path is None for op, request, _ in requests):
         raise MarshallingError("a read or a null path in a multi")
     error_op = context.operations[OpCode.ERROR]
-    ops: list[tuple[Operation, Record]] = []
+    multi = PreparedMulti()
     failed = False
     context.changes.begin_multi()
-    for op, request in requests:
+    for op, request, raw in requests:
         if failed:
-            ops.append((error_op, ErrorTxn(ErrorCode.RUNTIME_INCONSISTENCY)))
+            error_txn = ErrorTxn(ErrorCode.RUNTIME_INCONSISTENCY)
+            multi.add(error_op, error_txn, error_txn.encode())
             continue
         try:
             assert op.prep is not None
             txn = op.prep(context, request)
-            assert txn is not None
-            ops.append((op, txn))
+            multi.add(op, txn, txn.encode() if op.encode is None else op.encode(raw, request, txn))
         except KeeperError as error:
             if isinstance(error, MarshallingError):
                 context.changes.rollback_multi()
                 raise
             context.changes.rollback_multi()
             failed = True
-            ops.append((error_op, ErrorTxn(error.code)))
+            error_txn = ErrorTxn(error.code)
+            multi.add(error_op, error_txn, error_txn.encode())
     if not failed:
         context.changes.commit_multi()
-    return PreparedMulti(ops)
+    return multi
 
 
 def apply_multi(context: TxnContext, txn: PreparedMulti | MultiTxn) -> None:
@@ -187,7 +193,7 @@ def final_multi_read(context: ReadContext, client: Client, body: bytes) -> bytes
     """
     results: list[bytes] = []
     size = 0
-    for op, request in list(decode_operations(body, context.operations)):
+    for op, request, _ in list(decode_operations(body, context.operations)):
         if not op.in_multi_read:
             raise MarshallingError(f"{op.name} in a multiRead", body=_END)
         assert op.final is not None

@@ -59,6 +59,7 @@ from .create import (
     apply_create,
     apply_create_container,
     apply_create_ttl,
+    encode_create,
     path_and_stat_reply,
     path_reply,
     prep_create,
@@ -67,6 +68,7 @@ from .create import (
 from .data import (
     apply_check,
     apply_set_data,
+    encode_set_data,
     final_exists,
     final_get_data,
     prep_check,
@@ -91,7 +93,7 @@ from .watch import final_add_watch, final_check_watches, final_remove_watches, f
 # fmt: off
 _ROWS: Final = (
     Operation(opcode=OpCode.CREATE, name="create", tag="CREA", kind=Kind.WRITE, in_multi=True, result_type=OpCode.CREATE,
-              request=CreateRequest, txn=CreateTxn, prep=prep_create, apply=apply_create, reply=path_reply,
+              request=CreateRequest, txn=CreateTxn, prep=prep_create, apply=apply_create, encode=encode_create, reply=path_reply,
               doc="Make a node; the answer is its path."),
     Operation(opcode=OpCode.DELETE, name="delete", tag="DELE", kind=Kind.WRITE, in_multi=True, result_type=OpCode.DELETE,
               request=DeleteRequest, txn=DeleteTxn, prep=prep_delete, apply=apply_delete, reply=empty_reply,
@@ -103,7 +105,7 @@ _ROWS: Final = (
               request=GetDataRequest, final=final_get_data,
               doc="A node's data and Stat."),
     Operation(opcode=OpCode.SET_DATA, name="setData", tag="SETD", kind=Kind.WRITE, in_multi=True, result_type=OpCode.SET_DATA,
-              request=SetDataRequest, txn=SetDataTxn, prep=prep_set_data, apply=apply_set_data, reply=stat_reply,
+              request=SetDataRequest, txn=SetDataTxn, prep=prep_set_data, apply=apply_set_data, encode=encode_set_data, reply=stat_reply,
               doc="Replace a node's data."),
     Operation(opcode=OpCode.GET_ACL, name="getACL", tag="GETA", kind=Kind.READ,
               request=GetACLRequest, final=final_get_acl,
@@ -129,7 +131,7 @@ _ROWS: Final = (
               request=RawBody, txn=MultiTxn, prep=prep_multi, apply=apply_multi, reply=reply_multi,
               doc="Several writes, all or none."),
     Operation(opcode=OpCode.CREATE2, name="create2", tag="CREA", kind=Kind.WRITE, in_multi=True, result_type=OpCode.CREATE2, since="3.5",
-              request=CreateRequest, txn=CreateTxn, prep=prep_create, apply=apply_create, reply=path_and_stat_reply,
+              request=CreateRequest, txn=CreateTxn, prep=prep_create, apply=apply_create, encode=encode_create, reply=path_and_stat_reply,
               doc="Make a node; the answer is its path and Stat."),
     Operation(opcode=OpCode.RECONFIG, name="reconfig", tag="RECO", kind=Kind.WRITE, since="3.5",
               request=ReconfigRequest, txn=SetDataTxn, prep=prep_reconfig, apply=apply_set_data, reply=stat_reply,

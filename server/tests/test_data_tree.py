@@ -274,6 +274,7 @@ def test_replay_never_moves_a_parents_counters_back(tree: DataTree) -> None:
     parent = tree.get("/a")
     tree.create("/a/b", b"", OPEN_ACL, 0, 6, 20, TIME)
     tree.create("/a/c", b"", OPEN_ACL, 0, 3, 10, TIME)
+    tree.create("/a/d", b"", OPEN_ACL, 0, 6, 10, TIME)
     assert (parent.cversion, parent.pzxid) == (6, 20)
     tree.delete("/a/c", 11)
     assert parent.pzxid == 20

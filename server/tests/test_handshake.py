@@ -354,6 +354,14 @@ def test_addresses_have_a_limited_number_of_connections() -> None:
     assert server.core.accept(("10.0.0.1", 6)) is None
 
 
+def test_addresses_that_have_gone_are_forgotten(server: Server) -> None:
+    for host in ("10.0.0.1", "10.0.0.2", "10.0.0.1"):
+        server.client(host)
+    for client in server.clients:
+        client.disconnect()
+    assert server.core._per_host == {}
+
+
 def test_the_server_has_a_limited_number_of_connections() -> None:
     server = Server(max_cnxns=2)
     first = server.connected("10.0.0.1")
