@@ -86,7 +86,7 @@ class PrepRequestProcessor:
             self._refuse(request, digest)
             return
         request.txn_type = operation.opcode
-        if operation.encode is not None:
+        if operation.encode is not None and record_end:
             body = operation.encode(request.frame[8:record_end], request.record, request.txn)
         else:
             body = b"" if request.txn is None else request.txn.encode()

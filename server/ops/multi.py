@@ -63,9 +63,10 @@ class PreparedMulti:
 def decode_operations(
     body: bytes, operations: dict[int, Operation]
 ) -> Iterator[tuple[Operation, Any, bytes]]:
-    """The operations in a request body, each with the bytes of its record. Raises MarshallingError on anything that may not stand there.
+    """The operations in a request body, each with the bytes of its record.
 
-    Reads and writes can't be mixed; the flag of a create must be one that exists.
+    Raises MarshallingError on anything that may not stand there. Reads and writes can't be mixed; the flag of
+    a create must be one that exists.
     """
     reading: bool | None = None
     offset = 0

@@ -224,9 +224,11 @@ ACLS: tuple[AclTuple, ...] = (OPEN_ACL, BOB, (*READ_ACL, *OPEN_ACL))
 class FuzzySnapshotMachine(RuleBasedStateMachine):
     """Writes, applied at once, around a snapshot that takes its time."""
 
-    @initialize(digests=st.booleans(), lists_paths=st.booleans())
-    def start(self, digests: bool, lists_paths: bool) -> None:
-        self.pipeline = Pipeline(digest_enabled=digests, close_session_lists_paths=lists_paths)
+    # A closeSession without its list (closeSessionTxn.enabled=false) is not exact when replayed over one
+    # that has lost the node and kept its parent: that is what the list was invented for.
+    @initialize(digests=st.booleans())
+    def start(self, digests: bool) -> None:
+        self.pipeline = Pipeline(digest_enabled=digests, close_session_lists_paths=True)
         self.snapshot: Snapshot | None = None
         self.complete: list[Snapshot] = []
         for session in SESSIONS:

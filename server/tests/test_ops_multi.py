@@ -305,7 +305,8 @@ WRITES = st.lists(
 @given(WRITES)
 def test_what_is_encoded_is_decoded_again(operations: list[tuple[OpCode, Record]]) -> None:
     decoded = list(decode_operations(multi_body(*operations), OPERATIONS))
-    assert [(op.opcode, record) for op, record in decoded] == operations
+    assert [(op.opcode, record) for op, record, _ in decoded] == operations
+    assert [raw for _, _, raw in decoded] == [record.encode() for _, record in operations]
 
 
 @given(WRITES, st.data())
