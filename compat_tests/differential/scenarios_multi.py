@@ -222,7 +222,7 @@ def multi_bad_create(s: Story) -> None:
 @scenario("the flags of TTL nodes in a create without a time to live are refused whole")
 def multi_ttl_flags(s: Story) -> None:
     a = s.connect("a")
-    a(multi(create("/y"), create("/z", flags=5)), multi(create("/y"), create2("/z", flags=6)), exists("/y"))
+    a(multi(create("/y"), create("/z", flags=5)), multi(create("/w"), create2("/z", flags=6)), exists("/y"))
 
 
 @scenario("null paths inside a multi", since_39=True)

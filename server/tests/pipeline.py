@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from random import Random
+from struct import pack
 from typing import Any
 
 from zoolet.jute.codes import OpCode
@@ -22,15 +23,16 @@ from zoolet.jute.proto import (
     SetDataRequest,
 )
 from zoolet.jute.record import Record
-from zoolet.jute.txn import CreateSessionTxn
+from zoolet.jute.txn import CreateSessionTxn, MultiTxn, Txn
 from zoolet.server.acl import AccessControl, AclTuple
 from zoolet.server.auth.registry import default_providers
 from zoolet.server.change_records import OutstandingChanges
 from zoolet.server.data_tree import DataTree
-from zoolet.server.database import ZKDatabase
+from zoolet.server.database import ZKDatabase, decode_payload
 from zoolet.server.digest import node_digest
 from zoolet.server.final import FinalRequestProcessor
 from zoolet.server.ops.context import PrepContext, ReadContext
+from zoolet.server.ops.multi import PreparedMulti
 from zoolet.server.ops.table import OPERATIONS
 from zoolet.server.prep import PrepRequestProcessor
 from zoolet.server.request import Request
@@ -103,13 +105,28 @@ class Pipeline:
             client = Client(client)
         self.context.time_ms += 1
         answering: Any = client
+        body = record.encode() if isinstance(record, Record) else record or b""
+        packet = pack(">ii", 1, opcode) + body
         operation = OPERATIONS[opcode]
-        request = Request(answering, client.session_id, 1, operation, b"", 0, client.identities)
-        request.record = record
+        request = Request(answering, client.session_id, 1, operation, packet, 0, client.identities)
         self.prep.process(request)
         self.sync.take_batch()
         assert self.prepared[-1] is request
+        if request.txn_type is not None:
+            self._check_logged(request)
         return request
+
+    def _check_logged(self, request: Request) -> None:
+        """The log holds what will be applied, whether it was encoded anew or taken from the request's bytes."""
+        header, txn, digest = decode_payload(self.payloads[-1])
+        assert (header.zxid, header.type) == (request.zxid, request.txn_type)
+        assert (digest is None) is (request.digest is None)
+        if isinstance(request.txn, PreparedMulti):
+            subs = tuple(Txn(op.opcode, record.encode()) for op, record in request.txn.ops)
+            assert txn == MultiTxn(subs)
+        else:
+            assert txn == request.txn
+            assert txn is None or txn.encode() == request.txn.encode()
 
     def apply_next(self) -> Request:
         """Apply the oldest prepared request."""

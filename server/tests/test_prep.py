@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from zoolet.jute.codes import ErrorCode, OpCode
-from zoolet.jute.data import OPEN_ACL
+from zoolet.jute.data import ACL, OPEN_ACL, Id
 from zoolet.jute.proto import CreateRequest
 from zoolet.jute.txn import CreateTxn, ErrorTxn, TxnDigest, TxnHeader
 from zoolet.server.database import decode_payload
 from zoolet.server.errors import KeeperError
-from zoolet.server.tests.pipeline import START_MS, Pipeline, create, delete, multi_body
+from zoolet.server.tests.pipeline import START_MS, Client, Pipeline, check_tree, create, delete, multi_body
 from zoolet.server.versions import next_version
 
 SESSION = 0x0100000000000001
@@ -67,6 +69,49 @@ def test_without_digests_none_is_logged() -> None:
 def test_create2_is_logged_under_its_own_number(pipeline: Pipeline) -> None:
     pipeline.submit(SESSION, OpCode.CREATE2, CreateRequest("/a", b"", OPEN_ACL, 0))
     assert decode_payload(pipeline.payloads[-1])[0].type == OpCode.CREATE2
+
+
+TEXTS = st.sampled_from(
+    ("world", "anyone", "digest", "a:b", "ip", "10.0.0.1", "auth", "", "\u00e4\ufffd", None)
+)
+ACLS = st.none() | st.lists(st.builds(ACL, st.integers(0, 40), st.builds(Id, TEXTS, TEXTS)), max_size=3).map(
+    tuple
+)
+CREATES = st.builds(
+    CreateRequest,
+    st.sampled_from(("/a", "/a/b", "/\u6f22", "/", "/a/", "//", "", None)),
+    st.none() | st.binary(max_size=5),
+    st.just(OPEN_ACL) | ACLS,
+    st.integers(-1, 7),
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from((OpCode.CREATE, OpCode.CREATE2)), CREATES), max_size=6), st.booleans()
+)
+def test_what_is_logged_is_what_will_be_applied(
+    creates: list[tuple[OpCode, CreateRequest]], in_one_multi: bool
+) -> None:
+    """`submit` compares the two; the bytes of the log may be those of the request."""
+    pipeline = Pipeline()
+    pipeline.open_session(SESSION)
+    client = Client(SESSION, (Id("ip", "127.0.0.1"), Id("digest", "bob:hash")))
+    if in_one_multi:
+        pipeline.run(client, OpCode.MULTI, multi_body(*creates))
+    else:
+        for opcode, record in creates:
+            pipeline.run(client, opcode, record)
+    check_tree(pipeline.tree)
+    assert pipeline.database.digest_mismatches == 0
+
+
+def test_malformed_text_in_an_acl_is_the_same_after_a_restart(pipeline: Pipeline) -> None:
+    """The request's bytes may go to the log as they are; both readings must agree."""
+    acl = b"\0\0\0\1" + b"\0\0\0\x1f" + b"\0\0\0\6digest" + b"\0\0\0\5b\xff:\xc0x"
+    body = b"\0\0\0\2/a" + b"\0\0\0\0" + acl + b"\0\0\0\0"
+    request = pipeline.run(SESSION, OpCode.CREATE, body)
+    assert request.error == 0
+    assert pipeline.tree.get("/a").acl == (ACL(31, Id("digest", "b\ufffd:\ufffdx")),)
 
 
 def test_a_txn_that_could_not_be_read_back_is_refused(pipeline: Pipeline) -> None:
