@@ -117,7 +117,7 @@ class Pipeline:
         return request
 
     def _check_logged(self, request: Request) -> None:
-        """The log holds what will be applied, whether it was encoded anew or taken from the request's bytes."""
+        """The log holds what will be applied, encoded anew or taken from the request."""
         header, txn, digest = decode_payload(self.payloads[-1])
         assert (header.zxid, header.type) == (request.zxid, request.txn_type)
         assert (digest is None) is (request.digest is None)
