@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
 from struct import Struct
 from typing import Any, Final
 
@@ -186,7 +185,3 @@ class ZKDatabase:
         if self.digest_mismatches == 1:
             found = as_long(self.tree.digest)
             _log.error("digest mismatch at zxid 0x%s: expected %d, tree has %d", hex64(zxid), expected, found)
-
-    def session_ids_with_ephemerals(self) -> Iterable[int]:
-        """Sessions that own nodes."""
-        return self.tree.ephemerals.keys()

@@ -1,9 +1,7 @@
-"""What can go wrong in a server, sorted by what is done about it.
+"""What a client did wrong and hears about: ``KeeperError``, one subclass per code that is raised here.
 
-* ``KeeperError``: the client did something it may hear about; the reply carries the code.
-* ``CloseConnection``: the connection ends without an answer, as the original ends it.
-
-Storage has its own family, and a broken invariant is an ``AssertionError`` that ends the server.
+Storage has its own family; bytes that end a connection without an answer are ``ServerConnection.close``'s
+business; a broken invariant is an ``AssertionError`` that ends the server.
 """
 
 from __future__ import annotations
@@ -22,10 +20,6 @@ class KeeperError(Exception):
         super().__init__(reason)
         self.body = body
         """Bytes behind the reply header; empty but for the few errors the original answers with a body."""
-
-
-class RuntimeInconsistency(KeeperError):
-    code = ErrorCode.RUNTIME_INCONSISTENCY
 
 
 class MarshallingError(KeeperError):
@@ -84,7 +78,3 @@ class NoWatcher(KeeperError):
 
 class ReconfigDisabled(KeeperError):
     code = ErrorCode.RECONFIG_DISABLED
-
-
-class CloseConnection(Exception):
-    """The connection must be closed without a reply; the argument says why, for the log."""

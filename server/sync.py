@@ -77,11 +77,6 @@ class SyncRequestProcessor:
         self._in_flight: list[Request] = []
 
     @property
-    def busy(self) -> bool:
-        """Whether a batch is being written."""
-        return bool(self._in_flight)
-
-    @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is being written."""
         return not self._queued and not self._in_flight

@@ -44,10 +44,6 @@ FRAME_BYTES = 13
 PAYLOAD_BYTES_MIN = 32
 """A payload starts with a TxnHeader."""
 
-JAVA_PAYLOAD_BYTES_MAX = 2 * 0xFFFFF
-"""Longest payload the original reads back with its default settings: `jute.maxbuffer` plus the equal
-`zookeeper.jute.maxbuffer.extrasize`. It writes longer ones, and then cannot start (ZOOKEEPER-4306)."""
-
 END_MARK = b"B"
 
 _END_MARK = 0x42
