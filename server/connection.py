@@ -142,6 +142,11 @@ class ServerConnection:
         )
 
     @property
+    def is_closing(self) -> bool:
+        """Whether the socket is to be closed once ``out`` is sent."""
+        return self.state >= _CLOSING
+
+    @property
     def has_backlog(self) -> bool:
         """Whether ``resume`` has something to do once output has gone."""
         return (
@@ -165,6 +170,13 @@ class ServerConnection:
 
     def receive(self, chunk: bytes) -> None:
         """Take bytes from the socket. Never raises for what they are: a bad client is closed."""
+        try:
+            self._receive(chunk)
+        except Exception:
+            _log.exception("a request of session 0x%x could not be handled", self.session_id)
+            self.close("internal error")
+
+    def _receive(self, chunk: bytes) -> None:
         if self.state is _FIRST_BYTES:
             self._first_bytes(chunk)
             return
@@ -203,7 +215,7 @@ class ServerConnection:
             self.stats.packets_sent += 1
             return
         self.state = State.HANDSHAKE
-        self.receive(self._frames.take_all())
+        self._receive(self._frames.take_all())
 
     def resume(self) -> None:
         """Go on with frames that had to wait for output to leave or for the session to open."""

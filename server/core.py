@@ -1,71 +1,60 @@
-"""ServerCore: a whole standalone server without sockets, threads or clocks.
+"""ServerCore: what every server does for its clients, without sockets, threads or clocks.
 
-It owns the database, the sessions, the connections and the chain prep -> sync -> final, and is driven from
-outside: connections are given bytes, ``tick`` is told the time, batches of the log are taken, written, and
-reported as durable. A shell that does just that with a network and a disk is a server
-(``zookeeper_server``); another that does it with simulated ones is a test.
+It owns the connections, the handshake and what four-letter words show. What becomes of a write is not its
+business: ``submit`` is the entry of a chain of processors that a kind of server brings (``standalone``, and
+in an ensemble the leader's, the follower's and the observer's). It is driven from outside: connections are
+given bytes, ``tick`` is told the time.
 """
 
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from random import Random
 
 from ..jute.ids import SessionId, hex64
-from ..jute.proto import ConnectRequest, SyncRequest
+from ..jute.proto import ConnectRequest
 from ..jute.txn import CreateSessionTxn
-from ..storage.txn_log import LogBatch, TxnLog
 from .acl import AccessControl
 from .auth.registry import default_providers
-from .change_records import OutstandingChanges
 from .connection import ServerConnection, State
 from .database import ZKDatabase
-from .final import FinalRequestProcessor
+from .endpoint import Dirty
 from .four_letter_dumps import TRACE_MASK_DEFAULT
-from .ops.context import Operation, PrepContext, ReadContext
-from .ops.table import CLOSE_SESSION, CREATE_SESSION, OPERATIONS, SYNC
-from .prep import PrepRequestProcessor
+from .ops.context import Operation, ReadContext
+from .ops.table import CLOSE_SESSION, CREATE_SESSION, OPERATIONS
 from .request import Request
 from .server_stats import ServerStats
 from .sessions import SessionTracker, check_password
 from .settings_table import Config
-from .sync import SnapshotTrigger, SyncRequestProcessor
-
-STANDALONE_SERVER_ID = 1
-"""Goes into session ids (``ZooKeeperServer.createSessionTracker``)."""
-
-TXN_FRAME_BYTES = 64
-"""More than header and digest of a txn take."""
 
 _log = logging.getLogger(__name__)
 
 
-class ServerCore:
-    """One server's state and rules.
+class ServerCore(ABC):
+    """One server's clients.
 
     Args:
         config: settings.
         database: tree and sessions as restored.
-        log: transaction log, open for appending.
-        random: source of the snapshot randomisation.
+        sessions: who is alive.
+        dirty: where connections with output put themselves.
         now_ms: current time of a clock that never jumps.
         wall_ms: current wall time, ms since 1970.
-        snapshot_due: called when a snapshot should be taken.
-        replayed: txns that were read from the log; they count towards the next snapshot.
     """
+
+    submit: Callable[[Request], None]
+    """Send a write into the chain."""
 
     def __init__(
         self,
         config: Config,
         database: ZKDatabase,
-        log: TxnLog,
+        sessions: SessionTracker,
         *,
-        replayed: int = 0,
-        random: Random,
+        dirty: Dirty,
         now_ms: int,
         wall_ms: int,
-        snapshot_due: Callable[[], None],
     ) -> None:
         self.config = config
         self.database = database
@@ -86,35 +75,26 @@ class ServerCore:
             skip=config.skip_acl,
         )
         self.read_context = ReadContext(self.tree, self.access, OPERATIONS)
-        self.sessions = SessionTracker(config.tick_time_ms, STANDALONE_SERVER_ID, now_ms, database.sessions)
+        self.sessions = sessions
         self.open_connections: dict[ServerConnection, None] = {}
         self._per_host: dict[str, int] = {}
         self.by_session: dict[int, ServerConnection] = {}
-        self.dirty: dict[ServerConnection, None] = {}
-        """Connections with output to send, or to close."""
+        self.dirty = dirty
         self.in_process = 0
         self.outstanding_limit = config.global_outstanding_limit
         """Requests under way (``in_process``) past which busy connections are not read."""
         self.time_is_up: Callable[[], bool] = lambda: False
         """Whether a connection should leave the rest of its batch for later; the shell sets it."""
         self._started_ms = now_ms
-        changes = OutstandingChanges(self.tree)
-        self._final = FinalRequestProcessor(database, changes, self._session_closed)
-        trigger = SnapshotTrigger(config.snap_count, config.snap_size_limit_kb * 1024, random, replayed)
-        self._sync = SyncRequestProcessor(log, trigger, self._final.process, snapshot_due)
-        context = PrepContext(
-            changes,
-            self.access,
-            self.sessions,
-            OPERATIONS,
-            close_session_lists_paths=config.close_session_txn_enabled,
-            extended_types_enabled=config.extended_types_enabled,
-            txn_bytes_max=config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes - TXN_FRAME_BYTES,
-        )
-        self._prep = PrepRequestProcessor(context, self.tree.last_processed_zxid, self._sync.process)
-        self.submit: Callable[[Request], None] = self._prep.process
-        """Send a write into the chain."""
-        self.set_time(now_ms, wall_ms)
+
+    @property
+    @abstractmethod
+    def mode(self) -> str:
+        """What four-letter words call it."""
+
+    @abstractmethod
+    def reopen_session(self, client: ServerConnection, session_id: SessionId) -> None:
+        """A client with the right password asks for its session: attach or refuse it, now or later."""
 
     # -- driven by the shell -------------------------------------------------------------------------
 
@@ -138,8 +118,6 @@ class ServerCore:
         """What time it is until further notice: told before every batch of bytes and every tick."""
         self.now_ms = now_ms
         self.wall_ms = wall_ms
-        self._prep.context.now_ms = now_ms
-        self._prep.context.time_ms = wall_ms
 
     def tick(self) -> None:
         """Once in a while: expire sessions, and connections that get no session or do not end."""
@@ -158,19 +136,6 @@ class ServerCore:
         """How long until ``tick`` has something to do, at most one tick."""
         return min(self.sessions.queue.wait_ms(self.now_ms), self.config.tick_time_ms)
 
-    def take_batch(self) -> LogBatch | None:
-        """What has to be written to the log now. Call ``flushed`` when it is durable."""
-        return self._sync.take_batch()
-
-    def flushed(self) -> None:
-        """The last batch taken is durable."""
-        self._sync.flushed()
-
-    @property
-    def idle(self) -> bool:
-        """Whether every write taken in has been applied."""
-        return self._sync.idle
-
     # -- called by connections -----------------------------------------------------------------------
 
     def connect(self, client: ServerConnection, request: ConnectRequest) -> None:
@@ -186,7 +151,7 @@ class ServerCore:
         )
         if request.sessionId == 0:
             session_id = self.sessions.create(client.session_timeout_ms, self.now_ms)
-            self._attach(client, session_id)
+            self.attach(client, session_id)
             client.state = State.OPENING
             opening = Request(client, session_id, 0, CREATE_SESSION, b"", self.now_ms)
             opening.record = CreateSessionTxn(client.session_timeout_ms)
@@ -203,18 +168,11 @@ class ServerCore:
                 "wrong password for session 0x%s from %s:%d", hex64(session_id), *client.remote_address
             )
             client.session_refused()
-        elif self.sessions.touch(session_id, client.session_timeout_ms, self.now_ms):
-            self._attach(client, session_id)
-            client.state = State.OPENING
-            # Behind whatever the session's last connection still has under way, so that it can be read.
-            barrier = Request(client, session_id, 0, SYNC, b"", self.now_ms)
-            barrier.record = SyncRequest(None)
-            self.in_process += 1
-            self.submit(barrier)
         else:
-            client.session_refused()
+            self.reopen_session(client, session_id)
 
-    def _attach(self, client: ServerConnection, session_id: SessionId) -> None:
+    def attach(self, client: ServerConnection, session_id: SessionId) -> None:
+        """The session is this connection's from now on."""
         client.session_id = session_id
         self.by_session[session_id] = client
 
@@ -252,7 +210,7 @@ class ServerCore:
 
     # -- called by the end of the chain ----------------------------------------------------------------
 
-    def _session_closed(self, session_id: SessionId, client: ServerConnection | None) -> None:
+    def session_closed(self, session_id: SessionId, client: ServerConnection | None) -> None:
         """closeSession is applied and, if a client asked for it, answered."""
         self.sessions.remove(session_id)
         if client is not None:
@@ -261,10 +219,6 @@ class ServerCore:
             self.by_session[session_id].abort("session expired")
 
     # -- what four-letter words show -------------------------------------------------------------------
-
-    @property
-    def mode(self) -> str:
-        return "standalone"
 
     @property
     def connections(self) -> Iterable[ServerConnection]:

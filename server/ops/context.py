@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...jute.data import Id
 from ...jute.ids import SessionId, Zxid
@@ -20,6 +20,12 @@ from ..data_node import DataNode
 from ..data_tree import DataTree
 from ..sessions import SessionTracker
 from ..watches import Watcher
+
+if TYPE_CHECKING:
+    from ..settings_table import Config
+
+TXN_FRAME_BYTES = 64
+"""More than header and digest of a txn take."""
 
 
 class Client(Watcher, Protocol):
@@ -73,6 +79,26 @@ class PrepContext:
         self.zxid = Zxid(0)
         self.time_ms = 0
         self.now_ms = 0
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Config,
+        changes: OutstandingChanges,
+        access: AccessControl,
+        sessions: SessionTracker,
+        operations: dict[int, Operation],
+    ) -> PrepContext:
+        """A context with the settings that preparation looks at."""
+        return cls(
+            changes,
+            access,
+            sessions,
+            operations,
+            close_session_lists_paths=config.close_session_txn_enabled,
+            extended_types_enabled=config.extended_types_enabled,
+            txn_bytes_max=config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes - TXN_FRAME_BYTES,
+        )
 
 
 class ReadContext:

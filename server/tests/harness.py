@@ -1,4 +1,4 @@
-"""A whole server without sockets, threads or clocks: a `ServerCore`, a disk in memory, and clients.
+"""A whole server without sockets, threads or clocks: a `StandaloneServer`, a disk in memory, and clients.
 
 `Server` does what the listener and the log thread do, in plain calls: it reads the clients' sockets as far as
 the server wants to, writes batches of the log, and carries output to the clients that take it. Tests hold the
@@ -29,9 +29,10 @@ from zoolet.jute.record import Record
 from zoolet.server.acl import AclTuple
 from zoolet.server.config import config_from
 from zoolet.server.connection import State
-from zoolet.server.core import ServerCore
 from zoolet.server.database import ZKDatabase
 from zoolet.server.sessions import session_password
+from zoolet.server.snapshot_job import SnapshotJob
+from zoolet.server.standalone import StandaloneServer
 from zoolet.storage.snap_log import FileTxnSnapLog, StorageSettings
 from zoolet.storage.tests.sim_disk import SimDisk
 
@@ -182,7 +183,7 @@ class Server:
         self.replayed = database.restore(self.storage.open())
         defaults = {"tick_time_ms": 2000, "four_letter_whitelist": "*", "max_client_cnxns": 0}
         config = config_from({}, data_dir="/data", client_port=2181, **{**defaults, **settings})
-        self.core = ServerCore(
+        self.core = StandaloneServer(
             config,
             database,
             self.storage.txn_log,
@@ -190,11 +191,11 @@ class Server:
             random=Random(1),
             now_ms=now_ms,
             wall_ms=WALL_MS + now_ms,
-            snapshot_due=self._snapshot_due,
+            start_snapshot=self._start_snapshot,
         )
         self.tree = self.core.tree
 
-    def _snapshot_due(self) -> None:
+    def _start_snapshot(self, job: SnapshotJob) -> None:
         self.snapshots_due += 1
 
     def restart(self) -> Server:
@@ -252,7 +253,8 @@ class Server:
         return self.disk_works and self.write_batch()
 
     def _send(self) -> bool:
-        dirty, self.core.dirty = self.core.dirty, {}
+        dirty = dict(self.core.dirty)
+        self.core.dirty.clear()
         worked = False
         for client in self.clients:
             connection = client.connection

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from zoolet.jute.ids import Zxid
-from zoolet.server.listener import numeric_host
+from zoolet.server.event_loop import numeric_host
 from zoolet.server.log_thread import LogThread
 from zoolet.storage.errors import StorageError
 from zoolet.storage.tests.samples import payload

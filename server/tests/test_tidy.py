@@ -151,12 +151,18 @@ def test_the_lowest_rooms_know_only_construct() -> None:
 # --- time, chance, tasks and threads --------------------------------------------------------------------
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "trio": ("server/listener.py", "server/zookeeper_server.py", "quorum/", "testing/"),
+    "trio": (
+        "server/event_loop.py",
+        "server/snapshot_writer.py",
+        "server/zookeeper_server.py",
+        "quorum/",
+        "testing/",
+    ),
     "threading": ("server/log_thread.py", "testing/"),
     "time": (
-        "server/listener.py",
+        "server/event_loop.py",
         "server/log_thread.py",
-        "server/zookeeper_server.py",
+        "server/snapshot_writer.py",
         "server/java_text.py",  # prints a time it is given
         "quorum/",
         "testing/",
@@ -168,9 +174,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "asyncio": (),
     "concurrent": (),
     "multiprocessing": (),
-    "select": ("server/listener.py",),
+    "select": ("server/event_loop.py",),
     "socket": (
-        "server/listener.py",
+        "server/event_loop.py",
         "server/java_text.py",  # converts addresses
         "server/process_facts.py",  # the host's name
         "testing/",
@@ -187,8 +193,8 @@ INSTEAD = {
     "asyncio": "this is a trio program",
     "concurrent": "hand the work to the log thread",
     "multiprocessing": "hand the work to the log thread",
-    "select": "leave sockets to the listener",
-    "socket": "leave sockets to the listener",
+    "select": "leave sockets to the event loop",
+    "socket": "leave sockets to the event loop",
 }
 
 

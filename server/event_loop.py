@@ -1,0 +1,368 @@
+"""EventLoop: one trio task that owns an epoll set with all sockets of a server.
+
+A task per connection costs a task switch per request, and those decide how fast a server in Python is. So
+the sockets are in an epoll set of their own; whatever it reports is handled in a row as plain calls, then the
+log gets its batch and every connection with output one send. trio is asked only when nothing is ready: it
+waits for the epoll set itself.
+
+It knows endpoints (``endpoint``), not what they say: clients, learners and elections are all the same here.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import trio
+
+from ..storage.txn_log import LogBatch
+from .endpoint import Accept, Dirty, Endpoint
+from .log_thread import LogThread
+
+RECEIVE_BYTES: Final = 1 << 16
+LINGER_S: Final = 0.001
+"""How long to wait in epoll itself before waiting through trio. The next request of a client that works
+without pipelining, and the answer of the disk, come within that; going through trio doubles their cost."""
+BUSY_S: Final = 0.005
+"""Other tasks get their turn at least this often,"""
+BACKGROUND_S: Final = 0.001
+"""and this often while one of them is known to have much to do."""
+
+REQUESTS_S: Final = 0.02
+"""Requests of one batch that would take longer than this are interrupted for those of other clients."""
+
+_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_log = logging.getLogger(__name__)
+
+
+class Core(Protocol):
+    """The rules that the loop runs: a standalone server, or a member of an ensemble."""
+
+    time_is_up: Callable[[], bool]
+    dirty: Dirty
+    now_ms: int
+
+    @property
+    def idle(self) -> bool:
+        """Whether every write taken in has been applied."""
+
+    def set_time(self, now_ms: int, wall_ms: int) -> None:
+        """What time it is until further notice."""
+
+    def tick(self) -> None:
+        """Do what is due by now."""
+
+    def next_tick_ms(self) -> int:
+        """How long until ``tick`` has something to do."""
+
+    def take_batch(self) -> LogBatch | None:
+        """What has to be written to the log now."""
+
+    def flushed(self) -> None:
+        """The last batch taken is durable."""
+
+
+class _Stream:
+    """A socket and its endpoint."""
+
+    __slots__ = ("endpoint", "fd", "mask", "socket", "unsent")
+
+    # ``unsent`` is what the socket did not take; nothing more is tried until epoll says that it can.
+
+    def __init__(self, sock: socket.socket, endpoint: Endpoint) -> None:
+        self.socket = sock
+        self.fd = sock.fileno()
+        self.endpoint = endpoint
+        self.mask = _IN
+        self.unsent: memoryview | None = None
+
+
+class _Listening:
+    """A listening socket, and who takes its connections. ``watched`` unless no descriptors are left."""
+
+    __slots__ = ("accept", "keep_alive", "socket", "watched")
+
+    def __init__(self, sock: socket.socket, accept: Accept, keep_alive: bool) -> None:
+        self.socket = sock
+        self.accept = accept
+        self.keep_alive = keep_alive
+        self.watched = True
+
+
+class EventLoop:
+    """Moves bytes between sockets, the core and the log.
+
+    Args:
+        core: the server.
+        log_thread: writes the batches.
+    """
+
+    def __init__(self, core: Core, log_thread: LogThread) -> None:
+        self._core = core
+        self._log_thread = log_thread
+        self._streams: dict[int, _Stream] = {}
+        self._by_endpoint: dict[Endpoint, _Stream] = {}
+        self._listening: dict[int, _Listening] = {}
+        self._epoll = select.epoll()
+        self._log_fd = log_thread.fileno()
+        self._epoll.register(self._log_fd, _IN)
+        self._turn_ends = 0.0
+        self._reading = True
+        self._idle: trio.Event | None = None
+        self.background_work = False
+        """Whether another task has much to do (a snapshot): it then gets its turn sooner."""
+
+    # -- sockets -------------------------------------------------------------------------------------
+
+    def listen(self, sock: socket.socket, accept: Accept, *, keep_alive: bool = False) -> None:
+        """Accept connections of a bound, listening, non-blocking socket, which the loop owns from now on."""
+        self._listening[sock.fileno()] = _Listening(sock, accept, keep_alive)
+        self._epoll.register(sock.fileno(), _IN)
+
+    def stop_listening(self, sock: socket.socket) -> None:
+        """Close a listening socket; its connections stay."""
+        listening = self._listening.pop(sock.fileno())
+        if listening.watched:
+            self._epoll.unregister(sock.fileno())
+        sock.close()
+
+    def adopt(self, sock: socket.socket, endpoint: Endpoint) -> None:
+        """Serve a connected, non-blocking socket, which the loop owns from now on."""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = _Stream(sock, endpoint)
+        self._streams[stream.fd] = stream
+        self._by_endpoint[endpoint] = stream
+        self._epoll.register(stream.fd, _IN)
+
+    def close(self) -> None:
+        """Close every socket."""
+        for stream in list(self._streams.values()):
+            self._drop(stream)
+        for listening in list(self._listening.values()):
+            listening.socket.close()
+        self._listening.clear()
+        self._epoll.close()
+
+    # -- running -------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises StorageError when the log can't be written any more."""
+        poll, core = self._epoll.poll, self._core
+        monotonic = time.monotonic
+        turn_started = monotonic()
+        core.time_is_up = lambda: monotonic() > self._turn_ends
+        while True:
+            events = poll(0)
+            if not events and not core.dirty:
+                events = [] if self.background_work else poll(LINGER_S)
+                if not events:
+                    await trio.lowlevel.wait_readable(self._epoll.fileno())
+                    turn_started = monotonic()
+                    continue
+            self._handle(events)
+            if monotonic() - turn_started > (BACKGROUND_S if self.background_work else BUSY_S):
+                await trio.lowlevel.checkpoint()
+                turn_started = monotonic()
+
+    async def run_ticks(self) -> None:
+        """Tell the core whenever something is due, until cancelled."""
+        core = self._core
+        while True:
+            await trio.sleep(max(core.next_tick_ms(), 1) / 1000)
+            self.poll_once()
+            core.tick()
+            self._resume_accepting()
+            self.pump()
+            while core.dirty:
+                await trio.lowlevel.checkpoint()
+                self.pump()
+
+    async def drain(self) -> None:
+        """Take in nothing more, and wait until every write taken in is durable and answered."""
+        self._reading = False
+        for fd, listening in self._listening.items():
+            if listening.watched:
+                listening.watched = False
+                self._epoll.unregister(fd)
+        for stream in self._streams.values():
+            self._set_mask(stream)
+        while not self._core.idle:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    def poll_once(self) -> None:
+        """Handle what is there already. A client's ping that waits in its socket counts before its expiry."""
+        self._handle(self._epoll.poll(0))
+
+    def _handle(self, events: list[tuple[int, int]]) -> None:
+        core, streams = self._core, self._streams
+        now = time.monotonic()
+        self._turn_ends = now + REQUESTS_S
+        core.set_time(int(now * 1000), wall_ms())
+        for fd, mask in events:
+            stream = streams.get(fd)
+            if stream is not None:
+                if mask & _OUT:
+                    self._send_rest(stream)
+                if mask & ~_OUT:
+                    self._receive(stream)
+            elif fd == self._log_fd:
+                self._log_thread.finished()
+                core.flushed()
+            elif fd in self._listening:
+                self._accept(self._listening[fd])
+        self.pump()
+        if self._idle is not None and core.idle:
+            self._idle.set()
+
+    def pump(self) -> None:
+        """Give the log what it has to write, and the sockets what they have to send."""
+        core = self._core
+        batch = core.take_batch()
+        if batch is not None:
+            self._log_thread.submit(batch)
+        if core.dirty:
+            dirty = list(core.dirty)
+            core.dirty.clear()
+            for endpoint in dirty:
+                stream = self._by_endpoint.get(endpoint)
+                if stream is not None:
+                    self._flush(stream)
+
+    def _accept(self, listening: _Listening) -> None:
+        while True:
+            try:
+                sock, address = listening.socket.accept()
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                continue  # it was gone before we came to it
+            except OSError as error:
+                # Out of file descriptors, most likely. Asking again at once would keep the loop busy.
+                _log.warning("not accepting connections for a while: %s", error)
+                self._epoll.unregister(listening.socket.fileno())
+                listening.watched = False
+                return
+            endpoint = listening.accept((numeric_host(address[0]), address[1]))
+            if endpoint is None:
+                sock.close()
+                continue
+            sock.setblocking(False)
+            if listening.keep_alive:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            self.adopt(sock, endpoint)
+
+    def _receive(self, stream: _Stream) -> None:
+        try:
+            chunk = stream.socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            # One that only closed its sending side still gets what can be sent at once.
+            stream.endpoint.abort("closed by the other end")
+            return
+        stream.endpoint.receive(chunk)
+
+    def _flush(self, stream: _Stream) -> None:
+        """One send for everything an endpoint has to say; then see whether it is read, resumed or closed."""
+        endpoint = stream.endpoint
+        out = endpoint.out
+        if out and stream.unsent is None:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
+            self._send(stream, memoryview(data))
+        if stream.unsent is None:
+            if endpoint.is_closing:
+                self._drop(stream)
+                return
+            if endpoint.has_backlog:
+                endpoint.resume()
+                self._core.dirty[endpoint] = None
+        elif endpoint.is_closing and endpoint.close_deadline_ms < self._core.now_ms:
+            self._drop(stream)
+            return
+        self._set_mask(stream)
+
+    def _set_mask(self, stream: _Stream) -> None:
+        mask = _IN if self._reading and stream.endpoint.wants_input else 0
+        if stream.unsent is not None:
+            mask |= _OUT
+        if mask != stream.mask:
+            stream.mask = mask
+            self._epoll.modify(stream.fd, mask)
+
+    def _send(self, stream: _Stream, data: memoryview) -> None:
+        """Send what the socket takes and keep the rest."""
+        try:
+            sent = stream.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            stream.unsent = None
+            stream.endpoint.abort("the other end is gone")
+            return
+        stream.endpoint.unsent_bytes -= sent
+        stream.unsent = data[sent:] if sent < len(data) else None
+
+    def _send_rest(self, stream: _Stream) -> None:
+        if stream.unsent is not None:
+            self._send(stream, stream.unsent)
+        self._core.dirty[stream.endpoint] = None
+
+    def _resume_accepting(self) -> None:
+        """Try the listening sockets again if there were no file descriptors left."""
+        if self._reading:
+            for fd, listening in self._listening.items():
+                if not listening.watched:
+                    listening.watched = True
+                    self._epoll.register(fd, _IN)
+
+    def _drop(self, stream: _Stream) -> None:
+        """The socket goes; what it still had to send is lost."""
+        del self._streams[stream.fd], self._by_endpoint[stream.endpoint]
+        self._epoll.unregister(stream.fd)
+        stream.socket.close()
+        stream.endpoint.closed()
+
+
+def monotonic_ms() -> int:
+    """Time by the clock that never jumps."""
+    return int(time.monotonic() * 1000)
+
+
+def wall_ms() -> int:
+    """Time since 1970."""
+    return int(time.time() * 1000)
+
+
+def numeric_host(host: str) -> str:
+    """An address as Java prints it: IPv4 without the prefix of a dual-stack socket, no zone."""
+    return host.removeprefix("::ffff:") if "." in host else host.partition("%")[0]
+
+
+def bind(address: str, port: int, backlog: int) -> socket.socket:
+    """A listening socket; an empty address means every interface. Raises OSError naming the address."""
+    if address:
+        family, _, _, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    elif socket.has_dualstack_ipv6():
+        family, target = socket.AF_INET6, ("::", port)
+    else:
+        family, target = socket.AF_INET, ("0.0.0.0", port)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and not address:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(target)
+        sock.listen(backlog if backlog > 0 else 50)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen on {address or '*'}:{port}: {error.strerror}") from None
+    return sock

@@ -1,0 +1,89 @@
+"""SnapshotJob: one snapshot of the tree, encoded piece by piece while the tree changes.
+
+The snapshot is fuzzy, as the original's: replaying the log from its zxid on repairs whatever changed while it
+was written. Here is what goes into it; who writes it, and between what, is the shell's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from ..jute.codes import DIGEST_VERSION
+from ..jute.ids import Zxid
+from ..storage.errors import StorageError
+from ..storage.snapshot import SnapshotEncoder, ZxidDigest
+from .database import ZKDatabase
+from .digest import as_long
+from .settings_table import Config
+
+CHUNK_BYTES: Final = 1 << 18
+
+
+class SnapshotJob:
+    """What the tree is from its last processed zxid on.
+
+    Args:
+        database: tree and sessions.
+        with_last_zxid: end with the last zxid, as 3.9 does (``serializeLastProcessedZxid.enabled``).
+        done: called once the snapshot is durable.
+        failed: called when it could not be written.
+    """
+
+    def __init__(
+        self,
+        database: ZKDatabase,
+        *,
+        with_last_zxid: bool = True,
+        done: Callable[[], None] | None = None,
+        failed: Callable[[StorageError], None] | None = None,
+    ) -> None:
+        self._database = database
+        self._with_last_zxid = with_last_zxid
+        self.zxid = Zxid(database.tree.last_processed_zxid)
+        self.is_cancelled = False
+        """Nobody wants it any more; whoever writes it stops and removes what is there."""
+        self._done = done
+        self._failed = failed
+
+    @classmethod
+    def of(cls, config: Config, database: ZKDatabase) -> SnapshotJob:
+        """A snapshot as the settings want it, that nobody waits for."""
+        return cls(database, with_last_zxid=config.serialize_last_processed_zxid_enabled)
+
+    def chunks(self, time_is_up: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
+        """Pieces of the snapshot, in order. An empty one means that the time slice is used up."""
+        database = self._database
+        tree, encoder = database.tree, SnapshotEncoder()
+        acls = tree.acls.table()
+        encoder.start(database.sessions, acls)
+        acl_ids = {acl: acl_id for acl_id, acl in acls.items()}
+        size = 0
+        for count, row in enumerate(tree.rows_since(self.zxid, acl_ids)):
+            encoder.add_node(*row)
+            size += 160 + len(row[1] or b"")
+            if size > CHUNK_BYTES:
+                yield encoder.take_chunk()
+                size = 0
+            elif not count & 15 and time_is_up():
+                yield b""
+        if not tree.digest_enabled:
+            # Without a digest in front of it the original takes the last zxid for one, and refuses the file.
+            yield encoder.finish()
+            return
+        digest = ZxidDigest(tree.last_processed_zxid, DIGEST_VERSION, as_long(tree.digest))
+        yield encoder.finish(digest, tree.last_processed_zxid if self._with_last_zxid else None)
+
+    def cancel(self) -> None:
+        """The tree is about to become something that this snapshot must not hold."""
+        self.is_cancelled = True
+
+    def done(self) -> None:
+        """It is durable."""
+        if self._done is not None and not self.is_cancelled:
+            self._done()
+
+    def failed(self, error: StorageError) -> None:
+        """It could not be written."""
+        if self._failed is not None and not self.is_cancelled:
+            self._failed(error)
