@@ -1,6 +1,6 @@
-"""Every number of the protocol: opcodes, error codes, permissions, event types, reserved xids.
+"""Every number of the protocol: opcodes, error codes, permissions, event and packet types, reserved xids.
 
-Sources: ``ZooDefs``, ``KeeperException.Code``, ``Watcher.Event``, ``CreateMode`` of ZooKeeper 3.9.
+Sources: ``ZooDefs``, ``KeeperException.Code``, ``Watcher.Event``, ``CreateMode``, ``Leader`` of ZooKeeper 3.9.
 """
 
 from __future__ import annotations
@@ -137,6 +137,30 @@ class WatcherType(IntEnum):
     ANY = 3
     PERSISTENT = 4
     PERSISTENT_RECURSIVE = 5
+
+
+class PacketType(IntEnum):
+    """``QuorumPacket.type``: what a leader and its learners say to each other (constants of ``Leader``)."""
+
+    REQUEST = 1
+    PROPOSAL = 2
+    ACK = 3
+    COMMIT = 4
+    PING = 5
+    REVALIDATE = 6
+    SYNC = 7
+    INFORM = 8
+    COMMITANDACTIVATE = 9
+    NEWLEADER = 10
+    FOLLOWERINFO = 11
+    UPTODATE = 12
+    DIFF = 13
+    TRUNC = 14
+    SNAP = 15
+    OBSERVERINFO = 16
+    LEADERINFO = 17
+    ACKEPOCH = 18
+    INFORMANDACTIVATE = 19
 
 
 XID_NOTIFICATION: Final = -1

@@ -7,7 +7,7 @@ would be dangerous, is a `ConfigError`, and every key that changes nothing here 
 than Java: every key may also be given as -Dzookeeper.<key>.
 
 The settings themselves are in `settings_table`. Nothing is logged: warnings are returned with the `Config`.
-The javaproperties library (40 ms) is imported only when there is a file to read.
+Lists of servers are only gathered here (`ensemble_text`); `quorum.config` makes an ensemble of them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .ensemble_text import EnsembleText, are_other_hosts, client_of, is_of_list, read_ensemble
+from .properties_file import Entry, read_properties
 from .setting import ANYTHING, ConfigError, Setting, Status, Value, as_text
 from .settings_table import IMPLEMENTED, Config
 
@@ -33,6 +35,8 @@ WITHOUT_FILE: Mapping[str, str] = {
 """What holds without a configuration file, beneath -D properties and arguments."""
 
 COMMAND_LINE = "command line"
+ENSEMBLE = "Ensemble"
+"""The section of settings that mean nothing to a server of its own."""
 
 ARGUMENTS = ("clientPort", "dataDir", "tickTime", "maxClientCnxns")
 """The settings of the positional arguments, in their order (at least the first two)."""
@@ -43,14 +47,6 @@ class Parsed(NamedTuple):
 
     config: Config
     warnings: tuple[str, ...]
-
-
-class Entry(NamedTuple):
-    """One `key=value` and where it was written, for messages (`zoo.cfg:12`)."""
-
-    key: str
-    value: str
-    where: str
 
 
 def parse_config(args: Sequence[str] = (), properties: Mapping[str, str] | None = None) -> Parsed:
@@ -64,8 +60,9 @@ def parse_config(args: Sequence[str] = (), properties: Mapping[str, str] | None 
         entries = read_properties(args[0])
         for entry in entries:
             table.put_file_entry(entry)
-        table.check_ensemble(entries)
-        return table.finish(args[0])
+        ensemble = read_ensemble(args[0], entries, data_dir=table.value_of("dataDir"))
+        table.take_ensemble(ensemble)
+        return table.finish(args[0], ensemble)
     if len(args) > len(ARGUMENTS):
         raise ConfigError(f"too many arguments: {' '.join(args)}")
     table.put_beneath(Entry(key, value, "default") for key, value in WITHOUT_FILE.items())
@@ -75,19 +72,28 @@ def parse_config(args: Sequence[str] = (), properties: Mapping[str, str] | None 
 
 
 def config_from(
-    settings: Mapping[str, object], *, beneath: Mapping[str, object] | None = None, **fields: object
+    settings: Mapping[str, object],
+    *,
+    beneath: Mapping[str, object] | None = None,
+    **fields: object,
 ) -> Config:
     """A configuration built by a program: `settings` by zoo.cfg key or property, `fields` by attribute.
 
     Values may be Python values; they go through the same parsers. A name that no row knows is a ConfigError
-    here, as it is a slip of the caller. `beneath` holds values for what is not given otherwise.
+    here, as it is a slip of the caller. `beneath` holds values for what is not given otherwise. The list of
+    servers, if there is one, is the field `ensemble` (see `EnsembleText.of`).
     """
+    ensemble = fields.pop("ensemble", None)
+    if not isinstance(ensemble, EnsembleText | None):
+        raise ConfigError("ensemble: expected an EnsembleText")
     table = _Table({})
     for layer in (beneath or {}, settings):
         for key, value in layer.items():
             setting = find_setting(key) or find_property(key)
             if setting is None:
                 raise ConfigError(f"unknown setting {key!r}{_suggest(key)}")
+            if is_of_list(key):
+                raise ConfigError(f"{key}: the list of servers is given as an EnsembleText")
             table.put(setting.key, Entry(key, as_text(value, setting.kind), "settings"))
     by_field = {setting.field: setting for setting in IMPLEMENTED}
     for name, value in fields.items():
@@ -95,30 +101,9 @@ def config_from(
             raise ConfigError(f"unknown setting {name!r}")
         setting = by_field[name]
         table.put(setting.key, Entry(name, as_text(value, setting.kind), "settings"))
-    return table.finish("").config
-
-
-def read_properties(path: str) -> list[Entry]:
-    """The entries of a Java properties file in their order. Raises ConfigError when it cannot be read."""
-    import re
-
-    import javaproperties
-
-    name = os.path.basename(path)
-    entries = []
-    line = 1
-    try:
-        with open(path, "rb") as file:
-            for element in javaproperties.parse(file):
-                if isinstance(element, javaproperties.KeyValue):
-                    entries.append(Entry(element.key.strip(), element.value.strip(), f"{name}:{line}"))
-                line += len(re.findall(r"\r\n|\r|\n", element.source))
-    except OSError as error:
-        hint = " (a port needs a data folder after it)" if path.isdigit() else ""
-        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}{hint}") from error
-    except javaproperties.InvalidUEscapeError as error:
-        raise ConfigError(f"{name}:{line}: {error}") from error
-    return entries
+    if ensemble is not None:
+        table.take_ensemble(ensemble)
+    return table.finish("", ensemble).config
 
 
 def find_setting(key: str) -> Setting | None:
@@ -157,6 +142,7 @@ class _Table:
         self._properties = dict(properties)
         self._warnings: list[str] = []
         self._not_built: list[str] = []
+        self._unsafe_in_ensemble: list[str] = []
         for name, value in properties.items():
             self._put_property(name, value)
 
@@ -192,34 +178,43 @@ class _Table:
         for name in setting.property_names[:1]:
             self._properties[name] = entry.value
 
-    def check_ensemble(self, entries: list[Entry]) -> None:
-        """Refuse an ensemble, which is not built yet; take the client port of a single server's line."""
-        for entry in entries:
-            if entry.key == "dynamicConfigFile":
-                entries = [*entries, *read_properties(entry.value)]
-        members = [_Member.parse(entry) for entry in entries if entry.key.startswith("server.")]
-        voters = [member for member in members if not member.is_observer]
-        if len(voters) > 1:
-            raise ConfigError(
-                f"{voters[1].entry.where}: {voters[1].entry.key}: an ensemble of {len(members)} servers is"
-                " configured, and this version of zoolet only runs a single server"
-            )
-        if len(members) > len(voters):
-            raise ConfigError(f"{members[0].entry.where}: observers need an ensemble of voting servers")
-        for member in voters:
-            if member.client_port:
-                before = self._chosen.get("clientPort")
-                if before is not None and before.value != member.client_port:
-                    raise ConfigError(
-                        f"{member.entry.where}: {member.entry.key} has client port {member.client_port},"
-                        f" but clientPort is {before.value}"
-                    )
-                self.put("clientPort", Entry("clientPort", member.client_port, member.entry.where))
-                if member.client_host:
-                    address = Entry("clientPortAddress", member.client_host, member.entry.where)
-                    self.put("clientPortAddress", address)
+    def value_of(self, key: str) -> str | None:
+        """The text of a value, if there is one so far."""
+        entry = self._chosen.get(key)
+        return None if entry is None else entry.value
 
-    def finish(self, path: str) -> Parsed:
+    def take_ensemble(self, ensemble: EnsembleText) -> None:
+        """Settle where clients are served: this server's line in the list names it, or zoo.cfg, or both.
+
+        As Java's `setupClientPort`. Raises ConfigError when they contradict each other.
+        """
+        port, address = self._chosen.get("clientPort"), self._chosen.get("clientPortAddress")
+        if address is not None and port is None:
+            raise ConfigError(f"{address.where}: clientPortAddress is set but clientPort is not set")
+        mine = ensemble.mine
+        if mine is None:
+            return
+        client_host, client_port = client_of(mine.value)
+        is_port = client_port.isascii() and client_port.isdigit() and int(client_port) <= 65535
+        if not is_port or (port is not None and ensemble.my_id is None):
+            return
+        if port is not None and (
+            port.value != client_port or are_other_hosts(address.value if address else "", client_host)
+        ):
+            here = f"{address.value} port {port.value}" if address else f"port {port.value}"
+            raise ConfigError(
+                f"{mine.where}: {mine.key}={mine.value}: clients are served on {here} ({port.where})"
+            )
+        self.put("clientPort", Entry(mine.key, client_port, mine.where))
+        self.put("clientPortAddress", Entry(mine.key, client_host, mine.where))
+
+    def say_that_it_runs_alone(self, ensemble: EnsembleText, *, standalone_enabled: bool) -> None:
+        """Warn of a list with a single voter: it is no ensemble unless standaloneEnabled is false."""
+        if len(ensemble.voters) == 1 and standalone_enabled:
+            only = ensemble.voters[0]
+            self._warn(only, f"{only.key} is the only voting server: it runs on its own, not as an ensemble")
+
+    def finish(self, path: str, ensemble: EnsembleText | None = None) -> Parsed:
         """Type every value and build the `Config`."""
         values: dict[str, Value] = {}
         for setting in IMPLEMENTED:
@@ -233,9 +228,13 @@ class _Table:
         # The values were typed by their rows, which the type checker cannot see; a test compares the two.
         arguments: dict[str, Any] = values
         try:
-            config = Config(**arguments, system_properties=self._properties)
+            config = Config(**arguments, ensemble=ensemble, system_properties=self._properties)
         except ConfigError as error:
             raise ConfigError(f"{os.path.basename(path)}: {error}" if path else str(error)) from None
+        if config.is_distributed and self._unsafe_in_ensemble:
+            raise ConfigError(self._unsafe_in_ensemble[0])
+        if ensemble is not None:
+            self.say_that_it_runs_alone(ensemble, standalone_enabled=config.standalone_enabled)
         if self._not_built:
             self._warnings.append(f"not built yet in zoolet and ignored: {', '.join(self._not_built)}")
         return Parsed(config, tuple(self._warnings))
@@ -258,9 +257,13 @@ class _Table:
         """A key that only its type and its danger matter of."""
         value = _typed(setting, entry)
         if setting.refused and as_text(value, setting.kind) == setting.refused:
-            raise ConfigError(
+            problem = (
                 f"{entry.where}: {entry.key}={entry.value}: not built yet in zoolet, and unsafe to ignore"
             )
+            if setting.section != ENSEMBLE:
+                raise ConfigError(problem)
+            self._unsafe_in_ensemble.append(problem)
+            return
         self._note_if_not_built(setting, entry, value)
 
     def _note_if_not_built(self, setting: Setting, entry: Entry, value: Value) -> None:
@@ -270,37 +273,6 @@ class _Table:
 
     def _warn(self, entry: Entry, message: str) -> None:
         self._warnings.append(f"{entry.where}: {message}")
-
-
-class _Member(NamedTuple):
-    """What a single server must know of `server.N=addresses[:role][;[clientHost:]clientPort[;secure]]`."""
-
-    entry: Entry
-    is_observer: bool
-    client_host: str
-    client_port: str
-
-    @classmethod
-    def parse(cls, entry: Entry) -> _Member:
-        """Raises ConfigError when the line is not of that form (Java: `QuorumPeer.QuorumServer`)."""
-        addresses, _, client = entry.value.partition(";")
-        last_address = addresses.split("|")[-1]
-        role = last_address.rpartition(":")[2].strip().lower()
-        ports = last_address.rpartition("]")[2].split(":")[1:]
-        if role in ("observer", "participant"):
-            ports = ports[:-1]
-        host, _, port = client.partition(";")[0].rpartition(":")
-        well_formed = (
-            entry.key.removeprefix("server.").isdigit()
-            and 1 <= len(ports) <= 2
-            and all(text.strip().isdigit() for text in (*ports, *([port] if client else [])))
-        )
-        if not well_formed:
-            raise ConfigError(
-                f"{entry.where}: {entry.key}={entry.value}: expected"
-                " server.<number>=host:port:electionPort[:role][;[clientHost:]clientPort]"
-            )
-        return cls(entry, role == "observer", host.strip().strip("[]"), port.strip())
 
 
 def _typed(setting: Setting, entry: Entry) -> Value:

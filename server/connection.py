@@ -383,6 +383,11 @@ class ServerConnection:
         core.in_process -= 1
         self._outstanding_bytes -= len(request.frame)
         if self.state is _OPENING:
+            if request.error:
+                # The original sends this where an answer to the handshake is expected.
+                self._answer(request, core.tree.last_processed_zxid, request.cxid, request.error, body)
+                self.close("no session")
+                return
             self.session_established()
             if request.operation.opcode == OpCode.CREATE_SESSION:
                 core.stats.record_batch(0, 0, 1, core.now_ms - request.received_ms)
@@ -479,7 +484,7 @@ class ServerConnection:
         self.close("session refused")
 
     def _connect_response(self, timeout_ms: int, session_id: SessionId, password: bytes) -> None:
-        read_only = None if self._asked_read_only is None else False
+        read_only = None if self._asked_read_only is None else self.core.is_read_only
         response = frame(ConnectResponse(0, timeout_ms, session_id, password, read_only).encode())
         self.out.append(response)
         self.unsent_bytes += len(response)

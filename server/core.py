@@ -21,10 +21,11 @@ from .connection import ServerConnection, State
 from .database import ZKDatabase
 from .endpoint import Dirty
 from .four_letter_dumps import TRACE_MASK_DEFAULT
+from .gauges import Value
 from .ops.context import Operation, ReadContext
 from .ops.table import CLOSE_SESSION, CREATE_SESSION, OPERATIONS
 from .request import Request
-from .server_stats import ServerStats
+from .server_stats import ServerStats, SizeStats
 from .sessions import SessionTracker, check_password
 from .settings_table import Config
 
@@ -134,7 +135,7 @@ class ServerCore(ABC):
 
     def next_tick_ms(self) -> int:
         """How long until ``tick`` has something to do, at most one tick."""
-        return min(self.sessions.queue.wait_ms(self.now_ms), self.config.tick_time_ms)
+        return min(self.sessions.wait_ms(self.now_ms), self.config.tick_time_ms)
 
     # -- called by connections -----------------------------------------------------------------------
 
@@ -254,4 +255,24 @@ class ServerCore(ABC):
 
     @property
     def session_count(self) -> int:
-        return len(self.sessions.sessions)
+        return len(self.database.sessions)
+
+    # What a role adds; a server of its own has none.
+
+    server_id = 0
+    proposal_sizes: SizeStats | None = None
+    is_read_only = False
+    """Whether it only takes clients that are content with that."""
+
+    @property
+    def local_session_count(self) -> int:
+        return 0
+
+    def role_facts(self) -> Iterable[tuple[str, Value]]:
+        return ()
+
+    def role_gauges(self) -> Iterable[tuple[str, Value]]:
+        return ()
+
+    def role_configuration(self) -> str:
+        return ""

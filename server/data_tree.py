@@ -189,6 +189,15 @@ class DataTree:
             self.watches.data_changed(path, zxid, node.acl)
         return node
 
+    def set_config(self, text: bytes, version: Zxid, time_ms: int) -> None:
+        """Put the ensemble's configuration into its node, as each member does for itself (no txn does).
+
+        The node's data version is -1, its mzxid the configuration's version (``initConfigInZKDatabase``).
+        """
+        node = self.nodes.get(CONFIG_NODE)
+        if node is not None and (node.data, node.mzxid, node.version) != (text, version, -1):
+            self.set_data(CONFIG_NODE, text, -1, version, time_ms)
+
     def set_acl(self, path: str, acl: AclTuple | None, aversion: int) -> DataNode:
         """Replace a node's ACL; ``aversion`` is the new one. Raises NoNode. No watch fires."""
         node = self.get(path)

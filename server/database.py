@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final
 
@@ -88,9 +89,21 @@ class ZKDatabase:
         self._context = TxnContext(self.tree, OPERATIONS)
         self._digest_from_zxid = 0
 
-    def restore(self, plan: RestorePlan) -> int:
+    def adopt(self, tree: DataTree, sessions: dict[int, int]) -> None:
+        """Become what another server sent."""
+        self.tree = tree
+        self.sessions = sessions
+        self._context = TxnContext(tree, OPERATIONS)
+        self._digest_from_zxid = 0
+
+    def distrust_digests_until(self, zxid: int) -> None:
+        """Up to here the tree holds more than its zxid says, as behind a fuzzy snapshot."""
+        self._digest_from_zxid = max(self._digest_from_zxid, zxid)
+
+    def restore(self, plan: RestorePlan, replayed_txn: Callable[[int, bytes], None] | None = None) -> int:
         """Rebuild tree and sessions from disk; returns how many txns were replayed.
 
+        ``replayed_txn`` is told zxid and payload of each.
         Raises StorageError (``Corrupt`` names file, offset and zxid) when that can't be done truthfully.
         """
         if plan.snapshot is not None:
@@ -103,6 +116,8 @@ class ZKDatabase:
                     self.apply(header.clientId, header.zxid, header.time, header.type, txn, digest)
                 except JuteError as error:
                     raise Corrupt(entry.file, entry.offset, entry.zxid, str(error)) from None
+                if replayed_txn is not None:
+                    replayed_txn(entry.zxid, entry.payload)
                 replayed += 1
         self._drop_orphans()
         return replayed

@@ -78,3 +78,19 @@ class NoWatcher(KeeperError):
 
 class ReconfigDisabled(KeeperError):
     code = ErrorCode.RECONFIG_DISABLED
+
+
+class SessionMoved(KeeperError):
+    code = ErrorCode.SESSION_MOVED
+
+
+class EphemeralOnLocalSession(KeeperError):
+    code = ErrorCode.EPHEMERAL_ON_LOCAL_SESSION
+
+
+class ReconfigInProgress(KeeperError):
+    code = ErrorCode.RECONFIG_IN_PROGRESS
+
+
+class NewConfigNoQuorum(KeeperError):
+    code = ErrorCode.NEW_CONFIG_NO_QUORUM

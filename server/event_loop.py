@@ -69,15 +69,20 @@ class Core(Protocol):
 class _Stream:
     """A socket and its endpoint."""
 
-    __slots__ = ("endpoint", "fd", "mask", "socket", "unsent")
+    __slots__ = ("dialled", "endpoint", "fd", "mask", "muted", "socket", "unsent")
 
     # ``unsent`` is what the socket did not take; nothing more is tried until epoll says that it can.
+    # ``dialled``: the address of a connection that was made from here. ``muted``: it is cut off in silence.
 
-    def __init__(self, sock: socket.socket, endpoint: Endpoint) -> None:
+    def __init__(
+        self, sock: socket.socket, endpoint: Endpoint, dialled: tuple[str, int] | None, muted: bool
+    ) -> None:
         self.socket = sock
         self.fd = sock.fileno()
         self.endpoint = endpoint
-        self.mask = _IN
+        self.dialled = dialled
+        self.mask = 0 if muted else _IN
+        self.muted = muted
         self.unsent: memoryview | None = None
 
 
@@ -113,8 +118,13 @@ class EventLoop:
         self._turn_ends = 0.0
         self._reading = True
         self._idle: trio.Event | None = None
+        self._is_muted: Callable[[str, int], bool] = lambda host, port: False
+        self._tick_due_ms = 0
+        self._tick_sooner: trio.Event | None = None
         self.background_work = False
         """Whether another task has much to do (a snapshot): it then gets its turn sooner."""
+        self.after_batch: Callable[[], None] | None = None
+        """Called when a batch of inputs has been handled, before anything is awaited."""
 
     # -- sockets -------------------------------------------------------------------------------------
 
@@ -130,13 +140,34 @@ class EventLoop:
             self._epoll.unregister(sock.fileno())
         sock.close()
 
-    def adopt(self, sock: socket.socket, endpoint: Endpoint) -> None:
-        """Serve a connected, non-blocking socket, which the loop owns from now on."""
+    def adopt(self, sock: socket.socket, endpoint: Endpoint, dialled: tuple[str, int] | None = None) -> None:
+        """Serve a connected, non-blocking socket, which the loop owns from now on.
+
+        ``dialled`` is the address it was connected to, if the connection was made from here.
+        """
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream = _Stream(sock, endpoint)
+        stream = _Stream(sock, endpoint, dialled, dialled is not None and self._is_muted(*dialled))
         self._streams[stream.fd] = stream
         self._by_endpoint[endpoint] = stream
-        self._epoll.register(stream.fd, _IN)
+        self._epoll.register(stream.fd, stream.mask)
+
+    def cut(self, may_keep: Callable[[str, int], bool]) -> None:
+        """Close the connections that were made from here to addresses that must not be kept."""
+        for stream in list(self._streams.values()):
+            if stream.dialled is not None and not may_keep(*stream.dialled):
+                stream.endpoint.abort("the connection was cut")
+                self._drop(stream)
+
+    def mute(self, is_muted: Callable[[str, int], bool]) -> None:
+        """Neither send nor read on connections made from here to such addresses, now and later.
+
+        Nobody is told: to both ends it is as if the network lost every packet.
+        """
+        self._is_muted = is_muted
+        for stream in self._streams.values():
+            if stream.dialled is not None:
+                stream.muted = is_muted(*stream.dialled)
+                self._core.dirty[stream.endpoint] = None
 
     def close(self) -> None:
         """Close every socket."""
@@ -172,7 +203,11 @@ class EventLoop:
         """Tell the core whenever something is due, until cancelled."""
         core = self._core
         while True:
-            await trio.sleep(max(core.next_tick_ms(), 1) / 1000)
+            wait_ms = max(core.next_tick_ms(), 1)
+            self._tick_due_ms = core.now_ms + wait_ms
+            self._tick_sooner = trio.Event()
+            with trio.move_on_after(wait_ms / 1000):
+                await self._tick_sooner.wait()
             self.poll_once()
             core.tick()
             self._resume_accepting()
@@ -180,6 +215,17 @@ class EventLoop:
             while core.dirty:
                 await trio.lowlevel.checkpoint()
                 self.pump()
+
+    def tick_sooner(self) -> None:
+        """Something may be due earlier than it seemed when the core was last asked."""
+        if self._tick_sooner is not None and (
+            self._core.now_ms + self._core.next_tick_ms() < self._tick_due_ms
+        ):
+            self._tick_sooner.set()
+
+    def set_time(self) -> None:
+        """Tell the core what time it is, before anything else is told to it from outside the loop."""
+        self._core.set_time(monotonic_ms(), wall_ms())
 
     async def drain(self) -> None:
         """Take in nothing more, and wait until every write taken in is durable and answered."""
@@ -232,6 +278,8 @@ class EventLoop:
                 stream = self._by_endpoint.get(endpoint)
                 if stream is not None:
                     self._flush(stream)
+        if self.after_batch is not None:
+            self.after_batch()
 
     def _accept(self, listening: _Listening) -> None:
         while True:
@@ -273,7 +321,7 @@ class EventLoop:
         """One send for everything an endpoint has to say; then see whether it is read, resumed or closed."""
         endpoint = stream.endpoint
         out = endpoint.out
-        if out and stream.unsent is None:
+        if out and stream.unsent is None and not stream.muted:
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
             self._send(stream, memoryview(data))
@@ -293,6 +341,8 @@ class EventLoop:
         mask = _IN if self._reading and stream.endpoint.wants_input else 0
         if stream.unsent is not None:
             mask |= _OUT
+        if stream.muted:
+            mask = 0
         if mask != stream.mask:
             stream.mask = mask
             self._epoll.modify(stream.fd, mask)
@@ -349,7 +399,9 @@ def numeric_host(host: str) -> str:
 def bind(address: str, port: int, backlog: int) -> socket.socket:
     """A listening socket; an empty address means every interface. Raises OSError naming the address."""
     if address:
-        family, _, _, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        found.sort(key=lambda info: info[0] != socket.AF_INET)  # Java's choice for a name with both
+        family, _, _, _, target = found[0]
     elif socket.has_dualstack_ipv6():
         family, target = socket.AF_INET6, ("::", port)
     else:

@@ -11,21 +11,22 @@ the server must show: its `Config`, its `ServerStats`, its connections (each a `
 thread, between requests.
 
 Not here: reading the word and closing the connection (the connection's business), the words that list
-sessions, watches and digests (`four_letter_dumps`), the ensemble's lines, and Java's counters in `mntr`
-beyond its gauges.
+sessions, watches and digests (`four_letter_dumps`), what `mntr` says (`gauges`), and what a role in an
+ensemble adds to the answers (it comes in through the view).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from . import four_letter_dumps as dumps
 from .database import ZKDatabase
+from .gauges import Value, count, gauges
 from .java_text import java_address, java_double, java_hex
-from .process_facts import directory_size_bytes, environment, file_descriptors
-from .server_stats import ConnectionStats, ServerStats
+from .process_facts import directory_size_bytes, environment
+from .server_stats import ConnectionStats, ServerStats, SizeStats
 from .sessions import SessionTracker
 from .settings_table import Config
 from .version import full_version
@@ -41,7 +42,6 @@ _STMK: Final = b"stmk"
 """The only word that something follows."""
 
 _NO_SECURE_PORT: Final = -1
-_STANDALONE_SERVER_ID: Final = 0
 
 
 class ConnectionView(Protocol):
@@ -108,7 +108,7 @@ class ServerView(Protocol):
 
     @property
     def mode(self) -> str:
-        """`standalone`, later also `leader`, `follower`, `observer` or `read-only`."""
+        """`standalone`, `leader`, `follower`, `observer` or `read-only`."""
 
     @property
     def port(self) -> int:
@@ -148,7 +148,28 @@ class ServerView(Protocol):
 
     @property
     def session_count(self) -> int:
-        """Sessions that are neither closed nor expired."""
+        """Sessions that every server knows, neither closed nor expired."""
+
+    @property
+    def local_session_count(self) -> int:
+        """Sessions that only this server knows."""
+
+    @property
+    def server_id(self) -> int:
+        """Its number in the ensemble; 0 for a server of its own."""
+
+    @property
+    def proposal_sizes(self) -> SizeStats | None:
+        """Of what a leader has proposed; None for everybody else."""
+
+    def role_facts(self) -> Iterable[tuple[str, Value]]:
+        """What `mntr` says of the role, behind the server's state."""
+
+    def role_gauges(self) -> Iterable[tuple[str, Value]]:
+        """The gauges of the role."""
+
+    def role_configuration(self) -> str:
+        """What `conf` says of the ensemble, behind the server's own lines."""
 
 
 Command = Callable[[ServerView], str]
@@ -225,12 +246,18 @@ def _server_lines(view: ServerView) -> str:
         f"Latency min/avg/max: {latency}\n"
         f"Received: {stats.packets_received}\n"
         f"Sent: {stats.packets_sent}\n"
-        f"Connections: {_count(view.connections)}\n"
+        f"Connections: {count(view.connections)}\n"
         f"Outstanding: {view.outstanding_requests}\n"
         f"Zxid: {java_hex(view.last_processed_zxid)}\n"
         f"Mode: {view.mode}\n"
         f"Node count: {view.node_count}\n"
+        f"{_proposal_line(view)}"
     )
+
+
+def _proposal_line(view: ServerView) -> str:
+    sizes = view.proposal_sizes
+    return "" if sizes is None else f"Proposal sizes last/min/max: {sizes.last}/{sizes.min}/{sizes.max}\n"
 
 
 def _cons(view: ServerView) -> str:
@@ -287,9 +314,9 @@ def _conf(view: ServerView) -> str:
         "minSessionTimeout": config.min_session_timeout_ms,
         "maxSessionTimeout": config.max_session_timeout_ms,
         "clientPortListenBacklog": config.client_port_listen_backlog,
-        "serverId": _STANDALONE_SERVER_ID,
+        "serverId": view.server_id,
     }
-    return "".join(f"{key}={value}\n" for key, value in values.items())
+    return "".join(f"{key}={value}\n" for key, value in values.items()) + view.role_configuration()
 
 
 def _dirs(view: ServerView) -> str:
@@ -313,6 +340,8 @@ def _srst(view: ServerView) -> str:
     if not view.is_serving:
         return NOT_SERVING
     view.stats.reset()
+    if view.proposal_sizes is not None:
+        view.proposal_sizes.reset()
     return "Server stats reset.\n"
 
 
@@ -347,39 +376,6 @@ _COMMANDS: Final[Mapping[str, Command]] = {
 _WORDS: Final = frozenset((TELNET_CLOSE, _STMK, *(word.encode() for word in _COMMANDS)))
 
 
-def gauges(view: ServerView) -> Iterator[tuple[str, int | float | str]]:
-    """The values of `mntr`, without their prefix: those Java registers for a standalone server."""
-    stats = view.stats
-    open_files, max_files = file_descriptors()
-    yield "version", full_version()
-    yield "server_state", view.mode
-    yield "avg_latency", stats.avg_latency_ms
-    yield "max_latency", stats.max_latency_ms
-    yield "min_latency", stats.min_latency_ms
-    yield "packets_received", stats.packets_received
-    yield "packets_sent", stats.packets_sent
-    yield "num_alive_connections", _count(view.connections)
-    yield "outstanding_requests", view.outstanding_requests
-    yield "uptime", view.uptime_ms
-    yield "znode_count", view.node_count
-    yield "watch_count", view.watch_count
-    yield "ephemerals_count", view.ephemerals_count
-    yield "approximate_data_size", view.approximate_data_size_bytes
-    yield "global_sessions", view.session_count
-    # Without an ensemble there are no local sessions, and nothing is dropped or encrypted yet.
-    yield "local_sessions", 0
-    yield "open_file_descriptor_count", open_files
-    yield "max_file_descriptor_count", max_files
-    yield "connection_drop_probability", 0.0
-    yield "last_client_response_size", stats.response_bytes_last
-    yield "max_client_response_size", stats.response_bytes_max
-    yield "min_client_response_size", stats.response_bytes_min
-    yield "outstanding_tls_handshake", 0
-    yield "auth_failed_count", stats.auth_failed_count
-    yield "non_mtls_remote_conn_count", 0
-    yield "non_mtls_local_conn_count", 0
-
-
 def _version_folders(config: Config) -> tuple[str, str]:
     """Where snapshots and logs are, in full (FileTxnSnapLog.getSnapDir and getDataLogDir)."""
     return (
@@ -388,9 +384,5 @@ def _version_folders(config: Config) -> tuple[str, str]:
     )
 
 
-def _number(value: int | float | str) -> str:
+def _number(value: Value) -> str:
     return java_double(value) if isinstance(value, float) else str(value)
-
-
-def _count(items: Iterable[object]) -> int:
-    return sum(1 for _ in items)

@@ -1,10 +1,10 @@
 """The four-letter words that list what a server holds: `dump`, `wchs`, `wchc`, `wchp`, `hash`, and the trace
 mask (`gtmk`, `stmk`).
 
-The shapes are those of Java 3.9 (`ExpiryQueue.dump`, `DataTree.dumpEphemerals`, `WatchManager.dumpWatches`,
-`DigestCommand`, `TraceMaskCommand`). As there, the words about watches see the data table only, so that a
-child watch is in none of them. A list is as long as what it lists: the original's warning to use `wchc` and
-`wchp` sparingly holds here as well.
+The shapes are those of Java 3.9 (`SessionTracker.dumpSessions`, `ExpiryQueue.dump`,
+`DataTree.dumpEphemerals`, `WatchManager.dumpWatches`, `DigestCommand`, `TraceMaskCommand`). As there, the words
+about watches see the data table only, so that a child watch is in none of them. A list is as long as what it
+lists: the original's warning to use `wchc` and `wchp` sparingly holds here as well.
 
 Not here: whether a word may be asked and whether the server serves (`four_letter`), and any effect of the
 trace mask, which is kept for the tools that set it.
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+from .expiry_queue import ExpiryQueue
 from .java_text import java_address, java_date, java_hex
 
 if TYPE_CHECKING:
@@ -48,13 +49,18 @@ def dump(view: ServerView) -> str:
 
 
 def _session_lines(view: ServerView) -> Iterator[str]:
-    queue = view.sessions.queue
+    """The sessions with their deadlines, or, where another server keeps those, with their timeouts."""
     to_wall_ms = view.wall_ms - view.now_ms
-    buckets = {
-        deadline + to_wall_ms: [java_hex(session_id) for session_id in bucket]
-        for deadline, bucket in queue.buckets.items()
-    }
-    return _bucket_lines("Session", buckets, len(queue.deadlines))
+    for kind, sessions in view.sessions.tables():
+        if isinstance(sessions, ExpiryQueue):
+            buckets = {
+                deadline + to_wall_ms: [java_hex(session_id) for session_id in bucket]
+                for deadline, bucket in sessions.buckets.items()
+            }
+            yield from _bucket_lines(f"{kind}Session", buckets, len(sessions.deadlines))
+        else:
+            yield f"{kind}Sessions({len(sessions)}):"
+            yield from (f"{java_hex(session_id)}\t{ms}ms" for session_id, ms in sorted(sessions.items()))
 
 
 def _ephemeral_lines(ephemerals: Mapping[int, Iterable[str]]) -> Iterator[str]:
@@ -78,11 +84,14 @@ def _connection_lines(view: ServerView) -> Iterator[str]:
 
 def _end_of_connection(view: ServerView, connection: ConnectionView) -> int:
     """Wall time at which it is closed if nothing more is heard of it, rounded up to a tick."""
-    deadline = view.sessions.queue.deadlines.get(connection.session_id)
+    deadline = view.sessions.deadline_ms(connection.session_id)
     if deadline is not None:
         return deadline + view.wall_ms - view.now_ms
-    end_ms = connection.stats.established_wall_ms + view.config.sessionless_cnxn_timeout_ms
-    tick_ms = view.config.tick_time_ms
+    stats, tick_ms = connection.stats, view.config.tick_time_ms
+    if connection.session_id:
+        end_ms = stats.last_response_ms + connection.session_timeout_ms + view.wall_ms - view.now_ms
+    else:
+        end_ms = stats.established_wall_ms + view.config.sessionless_cnxn_timeout_ms
     return (end_ms // tick_ms + 1) * tick_ms
 
 

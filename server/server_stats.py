@@ -16,6 +16,31 @@ NO_OPERATION: Final = "NA"
 _ALL_ONES: Final = -1  # printed as 0xffffffffffffffff
 
 
+class SizeStats:
+    """Sizes in bytes: the last, the smallest, the largest; -1 each before there was one (`BufferStats`)."""
+
+    last: int
+    min: int
+    max: int
+
+    __slots__ = ("last", "max", "min")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def record(self, size_bytes: int) -> None:
+        """There was one more."""
+        self.last = size_bytes
+        if size_bytes > self.max:
+            self.max = size_bytes
+        if size_bytes < self.min or self.min < 0:
+            self.min = size_bytes
+
+    def reset(self) -> None:
+        """Forget them (`srst`)."""
+        self.last = self.min = self.max = NO_SIZE
+
+
 class ServerStats:
     """What one server counts. Read the attributes; change them through the methods."""
 

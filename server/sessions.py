@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import Final
 
 from ..jute.codes import CONTAINER_OWNER
@@ -45,6 +46,10 @@ def first_session_id(server_id: int, now_ms: int) -> SessionId:
     session_id = ((now_ms << 24) & 0xFFFFFFFFFFFFFFFF) >> 8
     session_id = to_signed64((session_id & 0x00FFFFFFFFFFFFFF) | (server_id << 56))
     return SessionId(session_id + 1 if session_id == CONTAINER_OWNER else session_id)
+
+
+SessionTable = tuple[str, ExpiryQueue[int] | Mapping[int, int]]
+"""A word for the kind, and the sessions: with deadlines, or timeouts in ms where others keep the time."""
 
 
 class Session:
@@ -102,6 +107,10 @@ class SessionTracker:
         if session is None or session.closing:
             raise SessionExpired
 
+    def check_global(self, session_id: int) -> None:
+        """Raise SessionExpired unless every server knows the session, so that it can own nodes."""
+        self.check(session_id)
+
     def set_closing(self, session_id: int) -> None:
         """Its end is in the pipeline."""
         session = self.sessions.get(session_id)
@@ -122,3 +131,17 @@ class SessionTracker:
                 session.closing = True
                 gone.append(session.session_id)
         return gone
+
+    def wait_ms(self, now_ms: int) -> int:
+        """How long until ``expired`` has something to do."""
+        return self.queue.wait_ms(now_ms)
+
+    # -- what the word `dump` shows ------------------------------------------------------------------
+
+    def tables(self) -> list[SessionTable]:
+        """The sessions, by what kind they are."""
+        return [("", self.queue)]
+
+    def deadline_ms(self, session_id: int) -> int | None:
+        """When the session expires unless it is heard of; None if that is not known here."""
+        return self.queue.deadlines.get(session_id)

@@ -95,7 +95,7 @@ _LONG: Final = {"minimum": -LONG_MAX - 1, "maximum": LONG_MAX}
 
 PORT: Final = whole("port", "a port number", minimum=0, maximum=65535)
 COUNT: Final = whole("count", "a whole number")
-TICKS: Final = whole("ticks", "a whole number of ticks")
+TICKS: Final = whole("ticks", "a whole number of ticks", minimum=0)
 MILLIS: Final = whole("ms", "a whole number of milliseconds")
 LONG_MILLIS: Final = whole("ms", "a whole number of milliseconds", **_LONG)
 TICK_MILLIS: Final = whole("ms", "a whole number of milliseconds", minimum=1)
@@ -106,6 +106,7 @@ BYTES: Final = whole("bytes", "a whole number of bytes")
 NUMBER: Final = whole("number", "a whole number", **_LONG)
 FRACTION: Final = Kind("fraction", _parse_fraction)
 BOOLEAN: Final = _one_of("true/false", {"true": True, "false": False})
+BOOLEAN_OR_UNSET: Final = _one_of("true/false", {"true": "true", "false": "false", "": ""})
 YES_NO: Final = _one_of("yes/no", {"yes": True, "no": False})
 PEER_TYPE: Final = _one_of("role", {"participant": "participant", "observer": "observer"})
 ELECTION_ALGORITHM: Final = _one_of("number", {"3": 3})
@@ -152,7 +153,7 @@ class Setting:
 def row(
     key: str,
     kind: Kind,
-    default: Value,
+    default: Value | None,
     doc: str,
     *,
     section: str,

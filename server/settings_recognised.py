@@ -1,4 +1,4 @@
-"""The settings that are known but change nothing: Java's own, and those of parts that are not built yet.
+"""The settings that are no field of `Config`: Java's own, those of parts that are not built yet, and lists.
 
 Together with `settings_table` this is every key of zoo.cfg and every system property that ZooKeeper 3.9's
 server reads. It is a module of its own because a start without a configuration file never needs it.
@@ -20,12 +20,9 @@ from .setting import (
     MILLIS,
     NUMBER,
     PATH,
-    PEER_TYPE,
     PORT,
     SECONDS,
     TEXT,
-    TICKS,
-    YES_NO,
     Kind,
     Setting,
     Status,
@@ -79,6 +76,11 @@ def _detail(
     )
 
 
+def _list(key: str, doc: str, *, default: str = "") -> Setting:
+    """A line of a list of servers: no single value, and never a system property."""
+    return Setting("", key, TEXT, default, doc, Status.IMPLEMENTED, properties=())
+
+
 _BASICS = (
     _later("secureClientPort", PORT, "", "The port of clients that use TLS."),
     _later("secureClientPortAddress", TEXT, "", "The address it listens on."),
@@ -117,8 +119,6 @@ _LIMITS = (
 )
 
 _STORAGE = (
-    _detail("snapshotSizeFactor", FRACTION, "0.33", "When a log is sent to a member."),
-    _java("forceSnapshotSync", BOOLEAN, "false", "Flush snapshots to the disk; ours always are."),
     _later("autopurge.purgeInterval", HOURS, "0", "How often old snapshots and logs go; 0 never."),
     _detail("autopurge.snapRetainCount", COUNT, "3", "How many snapshots stay."),
 )
@@ -135,79 +135,42 @@ _NODES = (
 )
 
 _ENSEMBLE = (
-    _detail(
-        "server.*", TEXT, "", "A member: `host:port:electionPort[:role][;[host:]clientPort]`.", properties=()
-    ),
-    _detail("group.*", TEXT, "", "Members of a group, joined by `:`.", properties=()),
-    _detail("weight.*", NUMBER, "1", "Votes of a member inside its group.", properties=()),
-    _detail("version", TEXT, "", "The version of the list of members, in hex.", properties=()),
-    _detail("initLimit", TICKS, "", "How long a member may take to join."),
-    _detail("syncLimit", TICKS, "", "How far a member may fall behind."),
-    _detail("connectToLearnerMasterLimit", TICKS, "initLimit", "How long a member tries to connect."),
-    _detail("electionAlg", ELECTION_ALGORITHM, "3", "The way to elect; only 3 exists."),
-    _detail("peerType", PEER_TYPE, "participant", "`participant` or `observer`."),
-    _detail("oraclePath", PATH, "", "A file that breaks ties between two members."),
-    _detail("dynamicConfigFile", PATH, "", "A file with the list of members."),
-    _detail("standaloneEnabled", BOOLEAN, "true", "Whether a single member runs alone.", refused="false"),
-    _detail("reconfigEnabled", BOOLEAN, "false", "Whether members may change at run time."),
-    _detail("quorumListenOnAllIPs", BOOLEAN, "false", "Listen for members on every address."),
-    _detail("observerMasterPort", PORT, "0", "Where a follower serves observers."),
-    _detail("syncEnabled", BOOLEAN, "true", "Whether observers keep a log."),
-    _detail("localSessionsEnabled", BOOLEAN, "false", "Sessions the other members do not know."),
-    _detail("localSessionsUpgradingEnabled", BOOLEAN, "false", "Whether they may become known."),
-    _detail("multiAddress.enabled", BOOLEAN, "false", "Several addresses per member."),
-    _detail("multiAddress.reachabilityCheckEnabled", BOOLEAN, "true", "Probe them."),
-    _detail("multiAddress.reachabilityCheckTimeoutMs", MILLIS, "1000", "For how long."),
-    _detail("sslQuorum", BOOLEAN, "false", "TLS between members."),
-    _detail("portUnification", BOOLEAN, "false", "TLS and plain on one port between members."),
+    _list("server.*", "A member: `host:port:electionPort[:role][;[clientHost:]clientPort]`."),
+    _list("group.*", "Members of a group, joined by `:`; a quorum is most of the weight of most groups."),
+    _list("weight.*", "Votes of a member inside its group.", default="1"),
+    _list("version", "The version of the list of members, in hex.", default="0"),
+    _list("dynamicConfigFile", "A file with the list of members; its name ends in the list's version."),
+    _java("electionAlg", ELECTION_ALGORITHM, "3", "The way to elect; only 3 exists."),
+    _later("observerMasterPort", PORT, "0", "Where a follower serves observers."),
+    _detail("observerMaster.sizeLimit", BYTES, "33554432", "Memory for observers of a follower."),
+    _later("sslQuorum", BOOLEAN, "false", "TLS between members.", refused="true"),
+    _later("portUnification", BOOLEAN, "false", "TLS and plain on one port between members."),
     _detail("sslQuorumReloadCertFiles", BOOLEAN, "false", "Read certificates again when they change."),
-    _detail("quorum.auth.enableSasl", BOOLEAN, "false", "SASL between members."),
-    _detail("quorum.auth.learnerRequireSasl", BOOLEAN, "false", "Members insist on it."),
-    _detail("quorum.auth.serverRequireSasl", BOOLEAN, "false", "The leader insists on it."),
+    _detail("ssl.quorum.*", TEXT, "", "Certificates and protocols of TLS between members.", secret=True),
+    _later("quorum.auth.enableSasl", BOOLEAN, "false", "SASL between members.", refused="true"),
+    _later("quorum.auth.learnerRequireSasl", BOOLEAN, "false", "Members insist on it.", refused="true"),
+    _later("quorum.auth.serverRequireSasl", BOOLEAN, "false", "The leader insists on it.", refused="true"),
     _detail("quorum.auth.learner.saslLoginContext", TEXT, "QuorumLearner", "Section of the JAAS file."),
     _detail("quorum.auth.server.saslLoginContext", TEXT, "QuorumServer", "Section of the JAAS file."),
     _detail(
         "quorum.auth.kerberos.servicePrincipal", TEXT, "zkquorum/localhost", "Kerberos name of the leader."
     ),
-    _detail("quorum.cnxn.threads.size", COUNT, "20", "Java's threads."),
-    _detail("cnxTimeout", MILLIS, "5000", "How long connecting for an election may take."),
-    _detail("tcpKeepAlive", BOOLEAN, "false", "Whether the system probes silent election connections."),
-    _detail("quorumCnxnTimeoutMs", MILLIS, "-1", "How long an election connection may be silent."),
-    _detail("fastleader.minNotificationInterval", MILLIS, "200", "How often votes are sent again, at first."),
-    _detail("fastleader.maxNotificationInterval", MILLIS, "60000", "How often in the end."),
-    _detail("electionPortBindRetry", COUNT, "3", "How often to try to listen for elections."),
-    _detail("leaderServes", YES_NO, "yes", "Whether the leader takes clients."),
-    _detail("leader.maxConcurrentSnapSyncs", COUNT, "10", "Snapshots sent at a time."),
-    _detail("leader.maxConcurrentDiffSyncs", COUNT, "100", "Differences sent at a time."),
-    _detail("leader.maxTimeToWaitForEpoch", MILLIS, "-1", "How long a leader waits for its quorum."),
-    _detail("leader.ackLoggingFrequency", COUNT, "1000", "Java's logging."),
-    _detail("leader.closeSocketAsync", BOOLEAN, "false", "Java's threads."),
-    _detail("leaderConnectDelayDuringRetryMs", MILLIS, "100", "Pause between tries to connect."),
-    _detail("learner.closeSocketAsync", BOOLEAN, "false", "Java's threads."),
-    _detail("learner.asyncSending", BOOLEAN, "false", "Java's threads."),
-    _detail("follower.skipLearnerRequestToNextProcessor", BOOLEAN, "false", "A shortcut of Java's pipeline."),
-    _detail(
+    _java("quorum.cnxn.threads.size", COUNT, "20", "Java's threads."),
+    _java("leader.ackLoggingFrequency", COUNT, "1000", "Java's logging."),
+    _java("leader.closeSocketAsync", BOOLEAN, "false", "Java's threads."),
+    _java("learner.closeSocketAsync", BOOLEAN, "false", "Java's threads."),
+    _java("learner.asyncSending", BOOLEAN, "false", "Java's threads."),
+    _java("follower.skipLearnerRequestToNextProcessor", BOOLEAN, "false", "A shortcut of Java's pipeline."),
+    _java(
         "forward_learner_requests_to_commit_processor_disabled",
         BOOLEAN,
         "false",
         "A shortcut of Java's pipeline.",
     ),
-    _detail("observer.reconnectDelayMs", MILLIS, "0", "Pause before an observer connects again."),
-    _detail("observer.election.DelayMs", MILLIS, "200", "Pause before an observer looks for a leader."),
-    _detail("observer.syncEnabled", BOOLEAN, "true", "Whether observers keep a log."),
-    _detail("observerMaster.sizeLimit", BYTES, "33554432", "Memory for observers of a follower."),
-    _detail("commitProcessor.*", NUMBER, "", "Java's threads and batches."),
-    _detail("messageTracker.Enabled", BOOLEAN, "false", "Java's logging."),
-    _detail("messageTracker.BufferSize", COUNT, "10", "Java's logging."),
-    _detail("testingonly.initialZxid", NUMBER, "", "The first zxid, for tests of roll-over."),
-    _detail("test.allowDiscontinuousProposals", BOOLEAN, "false", "Allow gaps between zxids."),
-    _detail(
-        "leader.nodelay", BOOLEAN, "true", "Send at once.", properties=("leader.nodelay",), in_file=False
-    ),
-    _detail(
-        "follower.nodelay", BOOLEAN, "true", "Send at once.", properties=("follower.nodelay",), in_file=False
-    ),
-    _detail("ssl.quorum.*", TEXT, "", "Certificates and protocols of TLS between members.", secret=True),
+    _java("commitProcessor.*", NUMBER, "", "Java's threads and batches."),
+    _java("messageTracker.Enabled", BOOLEAN, "false", "Java's logging."),
+    _java("messageTracker.BufferSize", COUNT, "10", "Java's logging."),
+    _later("test.allowDiscontinuousProposals", BOOLEAN, "false", "Allow gaps between zxids."),
 )
 
 _SECURITY = (

@@ -12,6 +12,7 @@ from typing import Final
 from ..jute.codes import DIGEST_VERSION
 from ..jute.ids import Zxid
 from ..storage.errors import StorageError
+from ..storage.snap_store import SnapshotFile
 from ..storage.snapshot import SnapshotEncoder, ZxidDigest
 from .database import ZKDatabase
 from .digest import as_long
@@ -28,6 +29,7 @@ class SnapshotJob:
         with_last_zxid: end with the last zxid, as 3.9 does (``serializeLastProcessedZxid.enabled``).
         done: called once the snapshot is durable.
         failed: called when it could not be written.
+        begin: opens the file; None: the one that snapshots go to in the usual way.
     """
 
     def __init__(
@@ -37,9 +39,11 @@ class SnapshotJob:
         with_last_zxid: bool = True,
         done: Callable[[], None] | None = None,
         failed: Callable[[StorageError], None] | None = None,
+        begin: Callable[[Zxid], SnapshotFile] | None = None,
     ) -> None:
         self._database = database
         self._with_last_zxid = with_last_zxid
+        self.begin = begin
         self.zxid = Zxid(database.tree.last_processed_zxid)
         self.is_cancelled = False
         """Nobody wants it any more; whoever writes it stops and removes what is there."""

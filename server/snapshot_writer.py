@@ -56,7 +56,7 @@ class SnapshotWriter:
     async def _write(self, job: SnapshotJob) -> bool:
         """False if it was cancelled on the way."""
         started = time.monotonic()
-        file = await trio.to_thread.run_sync(self._store.begin, job.zxid)
+        file = await trio.to_thread.run_sync(job.begin or self._store.begin, job.zxid)
         self._slice_end = time.monotonic() + SLICE_S
         try:
             for chunk in job.chunks(lambda: time.monotonic() > self._slice_end):

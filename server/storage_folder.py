@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from ..storage.disk import Disk
 from ..storage.errors import NoValidSnapshot
@@ -28,15 +29,20 @@ def storage_of(config: Config, disk: Disk) -> FileTxnSnapLog:
     return FileTxnSnapLog(disk, config.data_dir, config.data_log_dir, settings)
 
 
-def restore(plan: RestorePlan, storage: FileTxnSnapLog, database: ZKDatabase) -> int:
-    """Fill the database; returns how many txns were replayed.
+def restore(
+    plan: RestorePlan,
+    storage: FileTxnSnapLog,
+    database: ZKDatabase,
+    replayed_txn: Callable[[int, bytes], None] | None = None,
+) -> int:
+    """Fill the database; returns how many txns were replayed. ``replayed_txn`` is told of each.
 
     A new folder gets ``snapshot.0``: logs without a snapshot before them are not trusted later. Raises
     StorageError.
     """
     for problem in plan.rejected:
         _log.warning("snapshot passed over: %s", problem)
-    replayed = database.restore(plan)
+    replayed = database.restore(plan, replayed_txn)
     if plan.start is StartingPoint.UNKNOWN:
         raise NoValidSnapshot(
             storage.snap_directory,

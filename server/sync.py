@@ -15,6 +15,20 @@ from .database import encode_payload
 from .request import Request
 
 
+def payload_of(request: Request) -> bytes:
+    """The bytes of a prepared request's txn, for the log and for proposals."""
+    assert request.txn_type is not None
+    return encode_payload(
+        request.session_id,
+        request.cxid,
+        request.zxid,
+        request.time_ms,
+        request.txn_type,
+        request.body,
+        request.digest,
+    )
+
+
 class SnapshotTrigger:
     """When to take a snapshot: after between half and all of ``snapCount`` txns or the size limit.
 
@@ -84,19 +98,16 @@ class SyncRequestProcessor:
     def process(self, request: Request) -> None:
         """Take a prepared request; its txn, if it has one, goes to the log."""
         if request.txn_type is not None:
-            payload = encode_payload(
-                request.session_id,
-                request.cxid,
-                request.zxid,
-                request.time_ms,
-                request.txn_type,
-                request.body,
-                request.digest,
-            )
-            self._log.append(request.zxid, payload)
-            if self._trigger.logged(len(payload)):
-                self._log.roll()
-                self._snapshot_due()
+            self.log(request, payload_of(request))
+        else:
+            self._queued.append(request)
+
+    def log(self, request: Request, payload: bytes) -> None:
+        """Take a request whose txn is this payload."""
+        self._log.append(request.zxid, payload)
+        if self._trigger.logged(len(payload)):
+            self._log.roll()
+            self._snapshot_due()
         self._queued.append(request)
 
     def take_batch(self) -> LogBatch | None:

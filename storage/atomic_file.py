@@ -33,6 +33,12 @@ class NewFile:
         if sync:
             self._disk.fsync_dir(self._directory)
 
+    def keep_unpublished(self) -> None:
+        """Make contents and temporary name durable and close the file; somebody else publishes it."""
+        self.file.fdatasync()
+        self._disk.fsync_dir(self._directory)
+        self.file.close()
+
     def discard(self) -> None:
         """Give up and remove what was written; what already has its real name stays."""
         self.file.close()

@@ -81,6 +81,15 @@ class DirectoryMissing(StorageError):
         self.directory = directory
 
 
+class EpochError(StorageError):
+    """An epoch file holds no number, or one that cannot be true beside the other and the data."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
 class LogFailed(StorageError):
     """An earlier write or sync of the transaction log failed, so nothing more is accepted.
 
@@ -89,8 +98,12 @@ class LogFailed(StorageError):
     """
 
 
-class NothingToTruncate(StorageError):
-    """The logs hold nothing at or before the zxid they should be cut back to."""
+class HistoryChanged(StorageError):
+    """A snapshot was begun before history was shortened or replaced, so it must not be finished."""
+
+
+class CannotTruncate(StorageError):
+    """Nothing here leads to exactly the state behind the zxid that history should be cut back to."""
 
 
 DISK_FULL_ERRNOS = frozenset({errno_codes.ENOSPC, errno_codes.EDQUOT})

@@ -4,28 +4,31 @@
 
 `open` decides what to start from and checks everything that can be checked without building a tree; the
 server then reads the snapshot of the plan and applies the log entries that follow it. Nothing on disk is
-changed before the lock is held, and then only leftovers of a crash are removed.
+changed before the lock is held, and then only what a crash interrupted is completed or removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from ..jute.ids import hex64
+from ..jute.ids import Zxid, counter_of, hex64
 from .disk import Disk, Lock
-from .errors import Corrupt, DirectoryMissing, MisplacedFile, NoValidSnapshot
+from .errors import CannotTruncate, Corrupt, DirectoryMissing, DiskError, MisplacedFile, NoValidSnapshot
 from .file_names import (
     LOCK_FILE,
     VERSION_DIRECTORY,
+    StoredFile,
     list_leftovers,
     list_logs,
     looks_like_log,
     looks_like_snapshot,
 )
+from .history import HistoryEditor
 from .log_record import LogEntry
-from .snap_store import Rejected, SnapshotSource, SnapStore
+from .proposal_reader import read_proposals
+from .snap_store import Rejected, SnapshotFile, SnapshotSource, SnapStore
 from .txn_log import PREALLOCATE_BYTES, TxnLog
 
 INITIALIZE_FILE = "initialize"
@@ -65,12 +68,14 @@ class RestorePlan:
         snapshot: SnapshotSource | None,
         rejected: list[Rejected],
         txn_log: TxnLog,
+        complete: Collection[StoredFile] = (),
     ) -> None:
         self.start = start
         self.snapshot = snapshot
         self.rejected = rejected
         """Snapshots newer than the chosen one that are not whole; worth a warning each."""
         self._txn_log = txn_log
+        self._complete = complete  # of the rejected ones, those that were written to their end
 
     @property
     def from_zxid(self) -> int:
@@ -80,26 +85,43 @@ class RestorePlan:
     def entries(self) -> Iterator[LogEntry]:
         """The log entries after the snapshot, in order. Iterating raises `Corrupt` on damage."""
         reader = self._txn_log.read(self.from_zxid)
-        processed = sorted(rejected.file.zxid for rejected in self.rejected)
-        return _covering(reader, self.from_zxid - 1, processed) if processed else iter(reader)
+        unusable = [rejected.file for rejected in self.rejected]
+        if not unusable:
+            return iter(reader)
+        return _covering(reader, self.from_zxid - 1, unusable, self._complete)
 
 
-def _covering(entries: Iterable[LogEntry], last_zxid: int, processed: list[int]) -> Iterator[LogEntry]:
+def _covering(
+    entries: Iterable[LogEntry],
+    last_zxid: int,
+    unusable: Iterable[StoredFile],
+    complete: Collection[StoredFile],
+) -> Iterator[LogEntry]:
     """The entries, provided that they make up for snapshots that cannot be used.
 
-    `snapshot.<n>` is named after a transaction that had been processed. If the log jumps over n, that
-    snapshot spanned a gap (a learner that was sent a whole tree has such gaps), and without it transactions
-    are missing that later ones build upon. The original goes on with the hole.
+    `snapshot.<n>` is named after a transaction that had been processed (or after the beginning of an epoch,
+    with a counter of 0). If the log jumps over n, that snapshot spanned a gap (a learner of the original that
+    was sent a whole tree has such gaps); if the log ends before n and the snapshot was `complete` once,
+    transactions were lost (otherwise a learner crashed while it wrote a leader's snapshot, and is what it was
+    before). Both times some are missing that were acknowledged. The original goes on without them.
     """
+    expected = sorted((file for file in unusable if counter_of(Zxid(file.zxid))), reverse=True)
+
+    def missing(snapshot: StoredFile, file: str, offset: int) -> Corrupt:
+        reason = f"{snapshot.name} cannot be used, and no log has the transactions it held"
+        return Corrupt(file, offset, last_zxid, reason)
+
     for entry in entries:
         zxid = entry.zxid
-        while processed and processed[0] <= zxid:
-            covered = processed.pop(0)
-            if last_zxid < covered < zxid and covered >> 32 == zxid >> 32 and covered & 0xFFFFFFFF:
-                reason = f"snapshot.{hex64(covered)} is damaged and no log has the transactions it held"
-                raise Corrupt(entry.file, entry.offset, last_zxid, reason)
+        while expected and expected[-1].zxid <= zxid:
+            snapshot = expected.pop()
+            if last_zxid < snapshot.zxid < zxid:
+                raise missing(snapshot, entry.file, entry.offset)
         last_zxid = zxid
         yield entry
+    for snapshot in expected:
+        if snapshot in complete and snapshot.zxid > last_zxid:
+            raise missing(snapshot, snapshot.path, 0)
 
 
 class FileTxnSnapLog:
@@ -111,7 +133,8 @@ class FileTxnSnapLog:
     def __init__(
         self, disk: Disk, data_dir: str, log_dir: str, settings: StorageSettings | None = None
     ) -> None:
-        self._disk = disk
+        self.disk = disk
+        self.disk = disk
         self._settings = settings = settings or StorageSettings()
         self._log_parent = log_dir.rstrip("/")
         self.snap_directory = f"{data_dir.rstrip('/')}/{VERSION_DIRECTORY}"
@@ -125,6 +148,9 @@ class FileTxnSnapLog:
             sync=settings.sync,
         )
         self.snap_store = SnapStore(disk, self.snap_directory, compression=settings.snapshot_compression)
+        self._editor = HistoryEditor(
+            disk, self.snap_directory, self.log_directory, self.snap_store, self.txn_log
+        )
 
     def open(self) -> RestorePlan:
         """Lock the directory and decide what to start from.
@@ -139,6 +165,65 @@ class FileTxnSnapLog:
             self.close()
             raise
 
+    def reopen_plan(self) -> RestorePlan:
+        """What to start from now, with the folder open; as `open` decides it."""
+        return self._plan()
+
+    def truncate(self, zxid: int) -> RestorePlan:
+        """Forget every txn after `zxid`, durably; the plan restores exactly what is left.
+
+        Nothing may be appended or written meanwhile, and no snapshot be in `finish`; one that was begun
+        before can't be finished any more. A txn `zxid` must be in this history (unless its counter
+        is 0: the beginning of an epoch), and a snapshot that holds nothing of later ones; `CannotTruncate` is
+        raised otherwise, and `Corrupt` for damage before `zxid`, both with nothing changed. After any other
+        StorageError the log accepts nothing more.
+        """
+        self.txn_log.check_usable()
+        self._check_can_truncate(zxid)
+        self._editor.truncate(zxid)
+        return self._plan()
+
+    def begin_adoption(self, zxid: int) -> SnapshotFile:
+        """Start writing a leader's snapshot, which replaces everything here at once when it is finished.
+
+        To be written like any other; until `finish` the old history stands. During `finish` nothing may be
+        appended, and the next append has to be of a later txn than `zxid`.
+        """
+        return self._editor.begin_adoption(zxid, self._settings.snapshot_compression)
+
+    def adopt_snapshot(self, zxid: int) -> None:
+        """As above for a snapshot that was finished under its real name; nothing to do if it is alone.
+
+        Until this is called, a crash leaves it among the old files, and txns of old logs that are later than
+        the snapshot are replayed on top of it: use `begin_adoption` if there can be any.
+        """
+        stored = self.snap_store.stored()
+        names = [snapshot.name for snapshot in stored if snapshot.zxid == zxid]
+        assert names, f"there is no snapshot 0x{zxid:x}"
+        if len(stored) > 1 or list_logs(self.disk, self.log_directory):
+            self._editor.adopt(names[0])
+
+    def proposals(self, after: int, to: int, snapshot_size_factor: float) -> list[tuple[Zxid, bytes]] | None:
+        """Txns from the last one at or before `after` up to `to`, for a learner; None: send a snapshot.
+
+        That is when the logs do not reach back so far, cannot be read, or are larger than this part of the
+        newest snapshot (`snapshotSizeFactor`; 0: no limit, negative: never read them).
+        """
+        if snapshot_size_factor < 0:
+            return None
+        try:
+            newest = self.snap_store.newest()
+            return read_proposals(
+                self.disk,
+                self.log_directory,
+                after,
+                to,
+                limit_bytes=int(newest[1] * snapshot_size_factor) if newest else 0,
+                snapshot_zxids=[snapshot.zxid for snapshot in self.snap_store.stored()],
+            )
+        except (Corrupt, DiskError):
+            return None
+
     def close(self) -> None:
         """Close the log and let go of the directory."""
         self.txn_log.close()
@@ -148,47 +233,49 @@ class FileTxnSnapLog:
     def _prepare_directories(self) -> None:
         directories = list(dict.fromkeys((self.log_directory, self.snap_directory)))
         for directory in directories:
-            if not self._disk.exists(directory):
+            if not self.disk.exists(directory):
                 if not self._settings.directory_autocreate:
                     raise DirectoryMissing(directory)
-                self._disk.makedirs(directory)
+                self.disk.makedirs(directory)
         for directory in directories:
             lock_path = f"{directory}/{LOCK_FILE}"
-            self._locks.append(self._disk.lock(lock_path, directory=directory))
+            self._locks.append(self.disk.lock(lock_path, directory=directory))
         if len(directories) == 2:
             self._check_placement()
+        self._editor.complete()
         for directory in directories:
-            for path in list_leftovers(self._disk, directory):
-                self._disk.unlink(path)
+            for path in list_leftovers(self.disk, directory):
+                self.disk.unlink(path)
         self._remove_empty_newest_log()
 
     def _check_placement(self) -> None:
-        for name in self._disk.listdir(self.log_directory):
+        for name in self.disk.listdir(self.log_directory):
             if looks_like_snapshot(name):
                 raise MisplacedFile(f"{self.log_directory}/{name}", self.snap_directory)
-        for name in self._disk.listdir(self.snap_directory):
+        for name in self.disk.listdir(self.snap_directory):
             if looks_like_log(name):
                 raise MisplacedFile(f"{self.snap_directory}/{name}", self.log_directory)
 
     def _remove_empty_newest_log(self) -> None:
         """The original leaves a log of length zero if it crashes between creating it and writing to it."""
-        logs = list_logs(self._disk, self.log_directory)
+        logs = list_logs(self.disk, self.log_directory)
         if logs and self._length(logs[-1].path) == 0:
-            self._disk.unlink(logs[-1].path)
-            self._disk.fsync_dir(self.log_directory)
+            self.disk.unlink(logs[-1].path)
+            self.disk.fsync_dir(self.log_directory)
 
     def _plan(self) -> RestorePlan:
         snapshot, rejected = self.snap_store.newest_valid()
         trusted_empty = self._take_initialize_marker() or self._settings.database_autocreate
         if snapshot is not None:
-            return RestorePlan(StartingPoint.DATA, snapshot, rejected, self.txn_log)
+            complete = [one.file for one in rejected if self.snap_store.looks_whole(one.file)]
+            return RestorePlan(StartingPoint.DATA, snapshot, rejected, self.txn_log, complete)
         whole_looking = [s for s in self.snap_store.stored() if self.snap_store.looks_whole(s)]
         if whole_looking:
             raise NoValidSnapshot(
                 self.snap_directory,
                 f"{len(whole_looking)} there, none of them whole; the newest: {rejected[0].error}",
             )
-        if list_logs(self._disk, self.log_directory):
+        if list_logs(self.disk, self.log_directory):
             if not self._settings.trust_empty_snapshot:
                 raise NoValidSnapshot(
                     self.snap_directory,
@@ -199,15 +286,31 @@ class FileTxnSnapLog:
         start = StartingPoint.EMPTY if trusted_empty else StartingPoint.UNKNOWN
         return RestorePlan(start, None, rejected, self.txn_log)
 
+    def _check_can_truncate(self, zxid: int) -> None:
+        base = self._editor.truncation_base(zxid)
+        if base is None and (self.snap_store.stored() or not self._settings.trust_empty_snapshot):
+            raise CannotTruncate(
+                f"no snapshot in {self.snap_directory} is free of what came after zxid 0x{hex64(zxid)}"
+            )
+        last_zxid = base.zxid if base else -1
+        unusable = [stored for stored in self.snap_store.stored() if last_zxid < stored.zxid <= zxid]
+        for entry in _covering(self.txn_log.read(last_zxid + 1, zxid), last_zxid, unusable, ()):
+            last_zxid = entry.zxid
+        if last_zxid != zxid and counter_of(Zxid(zxid)):
+            raise CannotTruncate(
+                f"zxid 0x{hex64(zxid)} is not in {self.log_directory}; the last one before it is"
+                f" 0x{hex64(last_zxid)}"
+            )
+
     def _take_initialize_marker(self) -> bool:
         path = f"{self._log_parent}/{INITIALIZE_FILE}"
-        if not self._disk.exists(path):
+        if not self.disk.exists(path):
             return False
-        self._disk.unlink(path)
+        self.disk.unlink(path)
         return True
 
     def _length(self, path: str) -> int:
-        file = self._disk.open(path)
+        file = self.disk.open(path)
         try:
             return file.size()
         finally:

@@ -6,15 +6,16 @@ disk itself lost something, or the original server (which does neither by defaul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from .atomic_file import NewFile
 from .compression import SNAPPY_MAGIC, BadCompression, Compressor, compressor, decompressing
 from .disk import Disk, File
-from .errors import Corrupt, DiskError, StorageError
+from .errors import Corrupt, DiskError, HistoryChanged, StorageError
 from .file_names import StoredFile, list_snapshots, snapshot_name
-from .snapshot import SEAL_BYTES, Readable, SnapshotDecoder, check_last_seal
+from .snapshot import SEAL_BYTES, Readable, SnapshotDecoder, SnapshotEnd, check_last_seal
 
 CANDIDATES_MAX: Final = 100
 """How many snapshots are tried before giving up, as in the original."""
@@ -81,30 +82,47 @@ class OpenSnapshot:
 class SnapshotFile:
     """A snapshot being written, on the log thread. End it with `finish` or `abort`.
 
-    Chunks come from a `SnapshotEncoder`. Raises `DiskError`, after which only `abort` is allowed; the log is
-    not touched by that.
+    Chunks come from a `SnapshotEncoder`. Raises `StorageError`, after which only `abort` is allowed; the log
+    is not touched by that.
     """
 
-    def __init__(self, disk: Disk, directory: str, zxid: int, compression: str) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        zxid: int,
+        compression: str,
+        is_current: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._new = NewFile(disk, directory, snapshot_name(zxid, compression))
         self._compressor: Compressor = compressor(compression)
         self._position = 0
+        self._is_current = is_current
         self.zxid = zxid
         self.path = self._new.path
+        self.name = snapshot_name(zxid, compression)
 
     def write(self, chunk: bytes) -> None:
         """Append a chunk. Blocks."""
         self._append(self._compressor.compress(chunk))
 
     def finish(self) -> None:
-        """Make the snapshot durable under its real name. Blocks."""
+        """Make the snapshot durable under its real name. Blocks.
+
+        Raises `HistoryChanged` if it is a snapshot of what was forgotten meanwhile.
+        """
+        if not self._is_current():
+            raise HistoryChanged(f"{self.path} was begun before the history here was changed")
         self._append(self._compressor.flush())
-        self._new.publish()
-        self._new.file.close()
+        self._publish()
 
     def abort(self) -> None:
         """Give up and remove what was written."""
         self._new.discard()
+
+    def _publish(self) -> None:
+        self._new.publish()
+        self._new.file.close()
 
     def _append(self, data: bytes) -> None:
         if data:
@@ -119,10 +137,18 @@ class SnapStore:
         self._disk = disk
         self._directory = snap_dir
         self._compression = compression
+        self._generation = 0
 
     def begin(self, zxid: int) -> SnapshotFile:
         """Start writing `snapshot.<zxid>`; one of that name is replaced when this one is finished."""
-        return SnapshotFile(self._disk, self._directory, zxid, self._compression)
+        begun_in = self._generation
+        return SnapshotFile(
+            self._disk, self._directory, zxid, self._compression, lambda: self._generation == begun_in
+        )
+
+    def disown_unfinished(self) -> None:
+        """Snapshots that were begun and are not finished must not be any more: history changes."""
+        self._generation += 1
 
     def stored(self) -> list[StoredFile]:
         """All snapshots by name, newest first, whole or not."""
@@ -138,12 +164,23 @@ class SnapStore:
         for stored in self.stored()[:CANDIDATES_MAX]:
             source = self.source(stored)
             try:
-                self._check(source)
+                self.read_end(stored)
             except (Corrupt, DiskError) as error:
                 rejected.append(Rejected(stored, error))
             else:
                 return source, rejected
         return None, rejected
+
+    def newest(self) -> tuple[int, int] | None:
+        """Zxid and size in bytes of the newest snapshot, by the quick test; None if there is none."""
+        for stored in self.stored()[:CANDIDATES_MAX]:
+            if self.looks_whole(stored):
+                file = self._disk.open(stored.path)
+                try:
+                    return stored.zxid, file.size()
+                finally:
+                    file.close()
+        return None
 
     def looks_whole(self, stored: StoredFile) -> bool:
         """The original's quick test: the right last five bytes, or the magic number of the compression.
@@ -161,13 +198,18 @@ class SnapStore:
         finally:
             file.close()
 
-    def _check(self, source: SnapshotSource) -> None:
-        """Raise `Corrupt` unless the file is whole: right header, right last seal."""
+    def read_end(self, stored: StoredFile) -> SnapshotEnd:
+        """Raise `Corrupt` unless the file is whole, by its last seal; what it says about where it ends.
+
+        Reads all of it.
+        """
+        source = self.source(stored)
         file = self._disk.open(source.path)
         try:
             if file.size() < SEAL_BYTES:
                 raise Corrupt(source.path, 0, source.zxid, f"a snapshot of {file.size()} bytes")
-            check_last_seal(_checked_stream(FileStream(file), source), file=source.path, zxid=source.zxid)
+            stream = _checked_stream(FileStream(file), source)
+            return check_last_seal(stream, file=source.path, zxid=source.zxid)
         finally:
             file.close()
 

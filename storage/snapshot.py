@@ -1,15 +1,12 @@
 """The bytes of a snapshot, both ways. Pure: bytes in, bytes out.
 
-    file     := "ZKSN", version 2 (int), dbid -1 (long), sessions, acls, node*, "/", seal,
-                [zxid digest, seal], [last zxid, seal]
-    sessions := count (int), (session id (long), timeout ms (int))*
-    acls     := count (int), (acl id (long), vector of ACL)*        the open ACL is id -1 and not listed
-    node     := path (ustring), data (buffer), acl id (long), StatPersisted (60 bytes)     root path: ""
-    seal     := Adler-32 of every byte of the file so far (long), "/" (ustring)
+    file := "ZKSN", version 2 (int), dbid -1 (long), tree, seal, [zxid digest, seal], [last zxid, seal]
+    seal := Adler-32 of every byte of the file so far (long), "/" (ustring)
 
-A parent comes before its children. Nothing marks which of the optional sections follow; the original goes by
-its own settings and so refuses its own snapshots after `digest.enabled` was switched. We go by the number of
-bytes that are left: 21 for a last zxid, 33 for a digest, 54 for both, and a check of the seals.
+The tree (sessions, ACLs, nodes) is in `tree_codec.py`. Nothing marks which of the optional sections follow;
+the original goes by its own settings and so refuses its own snapshots after `digest.enabled` was switched. We
+go by the number of bytes that are left: 21 for a last zxid, 33 for a digest, 54 for both, and a check of the
+seals.
 
 A snapshot may be fuzzy: nodes may change while they are written. Replaying the log from the zxid in the
 file's name repairs that.
@@ -17,32 +14,29 @@ file's name repairs that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 from zlib import adler32
 
-from ..jute.data import ACL
-from ..jute.errors import JuteError
 from ..jute.persistence import FILE_VERSION, SNAP_MAGIC, FileHeader
-from ..jute.wiretypes import decode_utf8, encode_utf8
 from .errors import Corrupt
+from .tree_codec import SLASH, NodeTuple, TreeDecoder, TreeEncoder, TreeError
 
 FILE_HEADER: Final = FileHeader(SNAP_MAGIC, FILE_VERSION, -1).encode()
 SEAL_BYTES: Final = 13
 
-_SLASH = b"\0\0\0\1/"
+_LAST_ZXID_BYTES: Final = 8 + SEAL_BYTES
+_DIGEST_BYTES: Final = 20 + SEAL_BYTES
+_SECTIONS_BYTES_MAX: Final = SEAL_BYTES + _DIGEST_BYTES + _LAST_ZXID_BYTES
 _int = Struct(">i")
 _long = Struct(">q")
-_session = Struct(">qi")
 _digest_head = Struct(">qi")
 _digest = Struct(">qiq")
-_tail = Struct(">qqqqqiiiqq")  # acl id, czxid mzxid ctime mtime, version cversion aversion, owner, pzxid
 _CHUNK_BYTES = 1 << 20
-_ACL_BYTES_MAX = 8 << 20  # no single entry is longer than a request
-
-NodeTuple = tuple[str, bytes | None, int, int, int, int, int, int, int, int, int, int]
-"""path, data, acl_id, czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeral_owner, pzxid."""
+_TREE_CHUNK_BYTES = 1 << 16  # its nodes still are in the processor's cache when they are used
+_END_BYTES_MAX = 4096  # more than everything that may follow the tree
+_FIELD_BYTES_MAX = (1 << 31) - 1  # whatever was written before the limit was lowered can be read
 
 
 class ZxidDigest(NamedTuple):
@@ -61,75 +55,29 @@ class Readable(Protocol):
         """At most `length` bytes; none at the end only."""
 
 
-class SnapshotEncoder:
+class SnapshotEncoder(TreeEncoder):
     """Turns sessions, ACLs and nodes into chunks of a snapshot file.
 
     Call `start`, `add_node` for every node, then `finish`; in between, `take_chunk` hands over what has come
     together. The checksum is computed as chunks are taken.
     """
 
-    __slots__ = ("_checksum", "_parts")
+    __slots__ = ("_checksum",)
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = [FILE_HEADER]
+        super().__init__()
+        self._parts.append(FILE_HEADER)
         self._checksum = 1  # Adler-32 of nothing
-
-    def start(self, sessions: Mapping[int, int], acls: Mapping[int, Iterable[ACL]]) -> None:
-        """Sessions as id -> timeout in ms; ACLs as id -> list, without the open ACL (id -1)."""
-        parts = self._parts
-        parts.append(_int.pack(len(sessions)))
-        parts.extend(_session.pack(session_id, timeout_ms) for session_id, timeout_ms in sessions.items())
-        parts.append(_int.pack(len(acls)))
-        for acl_id, acl in acls.items():
-            entries = [entry.encode() for entry in acl]
-            parts += (_long.pack(acl_id), _int.pack(len(entries)), *entries)
-
-    def add_node(
-        self,
-        path: str,
-        data: bytes | None,
-        acl_id: int,
-        czxid: int,
-        mzxid: int,
-        ctime: int,
-        mtime: int,
-        version: int,
-        cversion: int,
-        aversion: int,
-        ephemeral_owner: int,
-        pzxid: int,
-    ) -> None:
-        """One node; the root's path is "". Times in ms, `cversion` is the stored creation counter."""
-        encoded = path.encode() if path.isascii() else encode_utf8(path)
-        if data is None:
-            self._parts += (_int.pack(len(encoded)), encoded, b"\xff\xff\xff\xff")
-        else:
-            self._parts += (_int.pack(len(encoded)), encoded, _int.pack(len(data)), data)
-        self._parts.append(
-            _tail.pack(
-                acl_id,
-                czxid,
-                mzxid,
-                ctime,
-                mtime,
-                version,
-                cversion,
-                aversion,
-                ephemeral_owner,
-                pzxid,
-            )
-        )
 
     def take_chunk(self) -> bytes:
         """The bytes that came together since the last call; they follow the earlier ones in the file."""
-        chunk = b"".join(self._parts)
-        self._parts.clear()
+        chunk = super().take_chunk()
         self._checksum = adler32(chunk, self._checksum)
         return chunk
 
     def finish(self, zxid_digest: ZxidDigest | None = None, last_zxid: int | None = None) -> bytes:
         """The last chunk: end of the nodes, seals, and the optional sections that are given."""
-        self._parts.append(_SLASH)
+        self._parts.append(SLASH)
         chunks = [self.take_chunk(), self._seal()]
         if zxid_digest is not None:
             self._parts.append(_digest.pack(*zxid_digest))
@@ -140,7 +88,7 @@ class SnapshotEncoder:
         return b"".join(chunks)
 
     def _seal(self) -> bytes:
-        self._parts.append(_long.pack(self._checksum) + _SLASH)
+        self._parts.append(_long.pack(self._checksum) + SLASH)
         return self.take_chunk()
 
 
@@ -156,20 +104,22 @@ class SnapshotDecoder:
         self._stream = stream
         self._name = file
         self._zxid = zxid
-        self._buffer = b""
-        self._position = 0
-        self._base = 0  # file offset of buffer[0]
+        self._tree = TreeDecoder("the tree", _FIELD_BYTES_MAX)
         self._checksum = 1  # Adler-32 of all bytes before the buffer
-        self.sessions: dict[int, int] = {}
+        self._base = 0  # file offset of buffer[0]
+        self._buffer = b""  # what follows the tree, once that is complete
+        self._position = 0
+        self._complete = False
+        self.sessions = self._tree.sessions
         """Session id -> timeout in ms."""
-        self.acls: dict[int, tuple[ACL, ...]] = {}
+        self.acls = self._tree.acls
         self.zxid_digest: ZxidDigest | None = None
         """Known once the nodes have been read; None if the file has no digest."""
         self.last_zxid: int | None = None
         """Known once the nodes have been read; None if the file does not say."""
         self._read_header()
-        self._read_sessions()
-        self._read_acls()
+        while not self._tree.reads_nodes:
+            self._read_tree()
 
     def nodes(self) -> Iterator[NodeTuple]:
         """Every node, parents first. To be iterated once and to the end.
@@ -177,124 +127,45 @@ class SnapshotDecoder:
         Equal zxids and times of one node are the same object, and so are the owners of ephemerals: with a
         million nodes that is most of the memory of their numbers.
         """
-        # One to one and a half microseconds per node, so everything is local and only the buffer's end is
-        # checked. `limit` is where at least a path's length and the next refill are safe.
-        int_at, tail_at = _int.unpack_from, _tail.unpack_from
-        owners: dict[int, int] = {session: session for session in self.sessions}
-        acl_ids: dict[int, int] = {acl_id: acl_id for acl_id in self.acls}
-        buffer, position = self._buffer, self._position
-        limit = len(buffer)
-        while True:
-            if position + 80 > limit:
-                buffer, position, limit = self._refill(position, 80)
-                if limit < 5:
-                    raise self._corrupt(position, "the file ends within the nodes")
-            (path_bytes,) = int_at(buffer, position)
-            start = position + 4
-            path_end = start + path_bytes
-            if path_bytes == 1 and buffer[start] == 0x2F:
-                break
-            if path_bytes < 0:
-                raise self._corrupt(position, f"a path of length {path_bytes}")
-            if path_end + 80 > limit:
-                buffer, position, limit = self._refill(position, path_bytes + 88)
-                start = position + 4
-                path_end = start + path_bytes
-                if path_end + 72 > limit:
-                    raise self._corrupt(position, "the file ends within a node")
-            (data_bytes,) = int_at(buffer, path_end)
-            data_start = path_end + 4
-            data_end = data_start + data_bytes
-            if data_end + 68 > limit:
-                buffer, position, limit = self._refill(position, data_end + 68 - position)
-                start = position + 4
-                path_end = start + path_bytes
-                data_start = path_end + 4
-                data_end = data_start + data_bytes
-                if data_end + 68 > limit:
-                    raise self._corrupt(position, "the file ends within a node")
-            data: bytes | None
-            if data_bytes >= 0:
-                data = buffer[data_start:data_end]
-            elif data_bytes == -1:
-                data = None
-                data_end = data_start
-            else:
-                raise self._corrupt(path_end, f"node data of length {data_bytes}")
-            acl_id, czxid, mzxid, ctime, mtime, version, cversion, aversion, owner, pzxid = tail_at(
-                buffer, data_end
-            )
-            if mzxid == czxid:
-                mzxid = czxid
-            if pzxid == czxid:
-                pzxid = czxid
-            if mtime == ctime:
-                mtime = ctime
-            if owner:
-                owner = owners.setdefault(owner, owner)
-            try:
-                path = buffer[start:path_end].decode()
-            except UnicodeDecodeError:
-                path = decode_utf8(buffer[start:path_end])
-            position = data_end + 68
-            yield (
-                path,
-                data,
-                acl_ids.get(acl_id, acl_id),
-                czxid,
-                mzxid,
-                ctime,
-                mtime,
-                version,
-                cversion,
-                aversion,
-                owner,
-                pzxid,
-            )
-        self._position = position + len(_SLASH)
+        yield from self._tree.take_nodes()
+        while not self._complete:
+            self._read_tree()
+            yield from self._tree.take_nodes()
         self._read_end()
 
     def _read_header(self) -> None:
-        header, position = self._take(len(FILE_HEADER), "the file header")
-        magic = header[position : position + 4]
+        header = self._stream.read(len(FILE_HEADER))
+        while len(header) < len(FILE_HEADER):
+            more = self._stream.read(len(FILE_HEADER) - len(header))
+            if not more:
+                raise self._corrupt(0, "the file ends within the file header")
+            header += more
+        magic = header[:4]
         if magic != FILE_HEADER[:4]:
             raise self._corrupt(0, f"the file starts with {magic!r} instead of b'ZKSN'")
+        self._checksum = adler32(header, self._checksum)
+        self._base = len(header)
 
-    def _read_sessions(self) -> None:
-        buffer, position = self._take(4, "the session count")
-        (count,) = _int.unpack_from(buffer, position)
-        if count > 0:
-            buffer, position = self._take(count * _session.size, f"{count} sessions")
-            self.sessions.update(
-                _session.iter_unpack(memoryview(buffer)[position : position + count * _session.size])
-            )
-
-    def _read_acls(self) -> None:
-        buffer, position = self._take(4, "the ACL count")
-        (count,) = _int.unpack_from(buffer, position)
-        for _ in range(max(count, 0)):
-            buffer, position = self._take(12, "an ACL")
-            acl_id, length = _session.unpack_from(buffer, position)
-            if length < 0:
-                raise self._corrupt(position, f"ACL {acl_id} has length {length}")
-            self.acls[acl_id] = tuple(self._read_acl_entry() for _ in range(length))
-
-    def _read_acl_entry(self) -> ACL:
-        while True:
-            try:
-                entry, self._position = ACL.decode(self._buffer, self._position)
-            except JuteError as error:  # perhaps only because the buffer ends within it
-                before = len(self._buffer) - self._position
-                if before < _ACL_BYTES_MAX:
-                    self._refill(self._position, before + 1)
-                if len(self._buffer) - self._position == before:
-                    raise self._corrupt(self._position, f"an ACL cannot be read: {error}") from error
-            else:
-                return entry
+    def _read_tree(self) -> None:
+        """Read a chunk; what it holds beyond the tree is kept in the buffer."""
+        chunk = self._stream.read(_TREE_CHUNK_BYTES)
+        tree = self._tree
+        if not chunk:
+            raise self._corrupt(tree.offset, f"the file ends within {tree.where}")
+        try:
+            self._complete = tree.feed(chunk)
+        except TreeError as error:
+            raise self._corrupt(error.offset, error.reason) from None
+        if self._complete:
+            self._buffer = tree.rest
+            self._base += tree.offset
+            chunk = chunk[: len(chunk) - len(tree.rest)]
+        self._checksum = adler32(chunk, self._checksum)
 
     def _read_end(self) -> None:
         """What follows the nodes: the first seal, then sections told apart by the number of bytes left."""
-        self._refill(self._position, 4096)
+        while len(self._buffer) < _END_BYTES_MAX and (more := self._stream.read(_END_BYTES_MAX)):
+            self._buffer += more
         self._check_seal()
         rest = self._buffer[self._position :]
         if len(rest) in (33, 54):
@@ -340,56 +211,61 @@ class SnapshotDecoder:
             raise self._corrupt(position, f"the seal says {found:x}, the contents have {expected:x}")
         self._position = position + SEAL_BYTES
 
-    def _take(self, length: int, what: str) -> tuple[bytes, int]:
-        """The buffer and the position in it of the next `length` bytes, which are then done with."""
-        if len(self._buffer) - self._position < length:
-            self._refill(self._position, length)
-            if len(self._buffer) < length:
-                raise self._corrupt(0, f"the file ends within {what}")
-        position = self._position
-        self._position = position + length
-        return self._buffer, position
-
-    def _refill(self, position: int, wanted: int) -> tuple[bytes, int, int]:
-        """Drop what lies before `position` and read on, to at least `wanted` bytes unless the file ends.
-
-        Returns the buffer, the new position (0) and the buffer's length.
-        """
-        parts = [self._buffer[position:]]
-        self._checksum = adler32(memoryview(self._buffer)[:position], self._checksum)
-        self._base += position
-        have = len(parts[0])
-        wanted = max(wanted, have + _CHUNK_BYTES)
-        while have < wanted:
-            chunk = self._stream.read(wanted - have)
-            if not chunk:
-                break
-            parts.append(chunk)
-            have += len(chunk)
-        self._buffer = b"".join(parts)
-        self._position = 0
-        return self._buffer, 0, have
-
     def _corrupt(self, position: int, reason: str) -> Corrupt:
         return Corrupt(self._name, self._base + position, self._zxid, reason)
 
 
-def check_last_seal(stream: Readable, *, file: str = "snapshot", zxid: int = -1) -> None:
+class SnapshotEnd(NamedTuple):
+    """What follows the nodes of a snapshot."""
+
+    zxid_digest: ZxidDigest | None
+    last_zxid: int | None
+
+    def newest_effect(self, zxid: int) -> int | None:
+        """The last txn of which the snapshot may hold something, given the zxid in its name; None: unknown.
+
+        A snapshot is fuzzy, so that is often later than its name says.
+        """
+        ends = [] if self.zxid_digest is None else [self.zxid_digest.zxid]
+        ends += [] if self.last_zxid is None else [self.last_zxid]
+        return max(zxid, *ends) if ends else None
+
+
+def check_last_seal(stream: Readable, *, file: str = "snapshot", zxid: int = -1) -> SnapshotEnd:
     """Raise `Corrupt` unless the stream ends with a seal that fits everything before it.
 
     One pass of Adler-32, many times faster than decoding: it finds out whether a snapshot is whole before
-    anything is built from it.
+    anything is built from it. The sections at the end are found backwards, by the seals between them; those
+    of digest versions below 2 are not.
     """
     checksum = 1
     offset = 0
     held = b""
     while chunk := stream.read(_CHUNK_BYTES):
         held += chunk
-        checksum = adler32(memoryview(held)[:-SEAL_BYTES], checksum)
-        offset += max(len(held) - SEAL_BYTES, 0)
-        held = held[-SEAL_BYTES:]
-    if len(held) < SEAL_BYTES or not held.endswith(_SLASH):
-        raise Corrupt(file, offset, zxid, "the file does not end with a seal")
-    (found,) = _long.unpack_from(held)
-    if found != checksum:
-        raise Corrupt(file, offset, zxid, f"the seal says {found:x}, the contents have {checksum:x}")
+        checksum = adler32(memoryview(held)[:-_SECTIONS_BYTES_MAX], checksum)
+        offset += max(len(held) - _SECTIONS_BYTES_MAX, 0)
+        held = held[-_SECTIONS_BYTES_MAX:]
+
+    def seal_at(position: int) -> tuple[int, int]:
+        """The checksum that is there and the one that should be; (0, -1) if no seal is there."""
+        if position < 0 or held[position + 8 : position + SEAL_BYTES] != SLASH:
+            return 0, -1
+        return _long.unpack_from(held, position)[0], adler32(memoryview(held)[:position], checksum)
+
+    end = len(held)
+    found, expected = seal_at(end - SEAL_BYTES)
+    if expected < 0:
+        raise Corrupt(file, offset + max(end - SEAL_BYTES, 0), zxid, "the file does not end with a seal")
+    if found != expected:
+        reason = f"the seal says {found:x}, the contents have {expected:x}"
+        raise Corrupt(file, offset + end - SEAL_BYTES, zxid, reason)
+    last_zxid = digest = None
+    found, expected = seal_at(end - _LAST_ZXID_BYTES - SEAL_BYTES)
+    if found == expected:
+        end -= _LAST_ZXID_BYTES
+        (last_zxid,) = _long.unpack_from(held, end)
+    found, expected = seal_at(end - _DIGEST_BYTES - SEAL_BYTES)
+    if found == expected:
+        digest = ZxidDigest(*_digest.unpack_from(held, end - _DIGEST_BYTES))
+    return SnapshotEnd(digest, last_zxid)

@@ -25,7 +25,7 @@ from zlib import adler32
 from ..jute.ids import Zxid, hex64
 from .atomic_file import NewFile
 from .disk import Disk, File
-from .errors import Corrupt, LogFailed, NothingToTruncate, StorageError
+from .errors import Corrupt, LogFailed, StorageError
 from .file_names import list_logs, log_name
 from .log_reader import ZXID_MAX, LogReader, files_from, last_logged_zxid
 from .log_record import (
@@ -297,25 +297,39 @@ class TxnLog:
         """The zxid of the last good record on disk; -1 if there is none. Reads the newest file."""
         return last_logged_zxid(self._disk, self._directory)
 
+    def restart(self, zxid: int) -> None:
+        """The history now ends with `zxid`, whatever was written here before: a new file begins behind it.
+
+        Zxids may go back by this, or forward over a gap.
+        """
+        assert self._batch_zxid is None, "restart with appends pending"
+        self.check_usable()
+        self._close_file()
+        self._starts_file = True
+        self._last_zxid = zxid
+
+    def check_usable(self) -> None:
+        """Raise `LogFailed` once the log accepts nothing more."""
+        if self.failure is not None:
+            raise self._refusal()
+
+    def fail(self, error: StorageError) -> None:
+        """Accept nothing more: files that belong to the log are in a state that only a new start can mend."""
+        if self.failure is None:
+            self.failure = error
+
     def truncate(self, zxid: int) -> None:
         """Remove every record after `zxid`, durably; a learner does this when its leader says TRUNC.
 
-        Works backwards, so that a crash in the middle leaves logs without a gap. Raises `NothingToTruncate`
-        if there are no logs. Snapshots newer than `zxid` are the caller's business.
+        Works backwards, so that a crash in the middle leaves logs without a gap. Snapshots that know later
+        txns are the business of `history.py`.
         """
-        assert self._batch_zxid is None, "truncate with appends pending"
-        if self.failure is not None:
-            raise self._refusal()
+        self.restart(zxid)
         logs = list_logs(self._disk, self._directory)
-        if not logs:
-            raise NothingToTruncate(f"no logs in {self._directory} to cut back to zxid 0x{hex64(zxid)}")
-        self._close_file()
-        self._starts_file = True
-        self._last_zxid = -1
         for log in reversed([log for log in files_from(logs, zxid) if log.zxid > zxid]):
             self._disk.unlink(log.path)
             self._disk.fsync_dir(self._directory)
-        if logs[0].zxid > zxid:
+        if not logs or logs[0].zxid > zxid:
             return
         kept_end = FILE_HEADER_BYTES
         log = files_from(logs, zxid)[0]

@@ -130,7 +130,7 @@ def test_a_bad_command_line_is_explained_with_code_2(arguments: list[str], probl
         (["1", "2", "3", "4", "5"], "too many arguments: 1 2 3 4 5"),
         (["-Dzookeeper.snapCount=x"], "command line: -Dzookeeper.snapCount=x: expected a whole number"),
         (["wrong.cfg"], "wrong.cfg:2: tickTime=2s: expected a whole number of milliseconds"),
-        (["three.cfg"], "three.cfg:4: server.2: an ensemble of 3 servers is configured"),
+        (["three.cfg"], "three.cfg:4: server.2 has the address h:1 of server.1"),
     ],
 )
 def test_a_bad_configuration_is_one_line_and_code_2(

@@ -22,6 +22,7 @@ from ..sessions import SessionTracker
 from ..watches import Watcher
 
 if TYPE_CHECKING:
+    from ...jute.proto import ReconfigRequest
     from ..settings_table import Config
 
 TXN_FRAME_BYTES = 64
@@ -46,6 +47,7 @@ class PrepContext:
         "now_ms",
         "operations",
         "reconfig_enabled",
+        "reconfigure",
         "session_id",
         "sessions",
         "time_ms",
@@ -70,6 +72,8 @@ class PrepContext:
         self.sessions = sessions
         self.operations = operations
         self.reconfig_enabled = reconfig_enabled
+        self.reconfigure: Callable[[ReconfigRequest, int], bytes] | None = None
+        """(request, zxid) -> text of the new configuration. Raises KeeperError. A leader has one."""
         self.close_session_lists_paths = close_session_lists_paths
         self.extended_types_enabled = extended_types_enabled
         self.txn_bytes_max = txn_bytes_max
@@ -95,6 +99,7 @@ class PrepContext:
             access,
             sessions,
             operations,
+            reconfig_enabled=config.reconfig_enabled,
             close_session_lists_paths=config.close_session_txn_enabled,
             extended_types_enabled=config.extended_types_enabled,
             txn_bytes_max=config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes - TXN_FRAME_BYTES,

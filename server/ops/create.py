@@ -34,8 +34,11 @@ def prep_create(context: PrepContext, request: CreateRequest) -> CreateTxn:
         if flags == CreateMode.CONTAINER or (flags in TTL_FLAGS and not context.extended_types_enabled):
             raise Unimplemented("container and TTL nodes")
         raise BadArguments(f"create flags {flags}")
-    context.sessions.check(context.session_id)
     owner = context.session_id if flags in _EPHEMERAL else 0
+    if owner:
+        context.sessions.check_global(owner)
+    else:
+        context.sessions.check(context.session_id)
     path, acl, cversion = prepare_node(
         context, request.path, request.data, request.acl, flags in _SEQUENTIAL, owner
     )

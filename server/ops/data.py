@@ -5,9 +5,17 @@ from __future__ import annotations
 from struct import Struct
 
 from ...jute.codes import Perms
-from ...jute.proto import CheckVersionRequest, ExistsRequest, GetDataRequest, ReconfigRequest, SetDataRequest
+from ...jute.proto import (
+    CheckVersionRequest,
+    ExistsRequest,
+    GetDataRequest,
+    GetDataResponse,
+    ReconfigRequest,
+    SetDataRequest,
+)
 from ...jute.txn import CheckVersionTxn, SetDataTxn
 from ..data_node import DataNode
+from ..data_tree import CONFIG_NODE
 from ..errors import BadArguments, BadVersion, NoNode, ReconfigDisabled, Unimplemented
 from ..paths import required, validate_path
 from ..versions import next_version
@@ -87,9 +95,19 @@ def apply_check(context: TxnContext, txn: CheckVersionTxn) -> None:
     """Changes nothing: the check was made when the txn was prepared."""
 
 
-def prep_reconfig(context: PrepContext, request: ReconfigRequest) -> None:
-    """A standalone server has no ensemble to change."""
+def prep_reconfig(context: PrepContext, request: ReconfigRequest) -> SetDataTxn:
+    """Only a leader can change the ensemble. The change itself is in the txn's data, a list of members."""
     if not context.reconfig_enabled:
         raise ReconfigDisabled
     context.sessions.check(context.session_id)
-    raise Unimplemented("reconfig on a standalone server")
+    if context.reconfigure is None:
+        raise Unimplemented("reconfig on a standalone server")
+    text = context.reconfigure(request, context.zxid)
+    context.access.check(context.changes.view(CONFIG_NODE).acl, Perms.WRITE, context.identities)
+    return SetDataTxn(CONFIG_NODE, text, -1)
+
+
+def reply_reconfig(txn: SetDataTxn, node: DataNode | None) -> bytes:
+    """Body of ``GetDataResponse``: the new configuration."""
+    assert node is not None
+    return GetDataResponse(node.data, node.stat()).encode()

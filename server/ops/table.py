@@ -74,6 +74,7 @@ from .data import (
     prep_check,
     prep_reconfig,
     prep_set_data,
+    reply_reconfig,
 )
 from .delete import apply_delete, prep_delete, prep_delete_container
 from .multi import apply_multi, final_multi_read, prep_multi, reply_multi
@@ -134,8 +135,8 @@ _ROWS: Final = (
               request=CreateRequest, txn=CreateTxn, prep=prep_create, apply=apply_create, encode=encode_create, reply=path_and_stat_reply,
               doc="Make a node; the answer is its path and Stat."),
     Operation(opcode=OpCode.RECONFIG, name="reconfig", tag="RECO", kind=Kind.WRITE, since="3.5",
-              request=ReconfigRequest, txn=SetDataTxn, prep=prep_reconfig, apply=apply_set_data, reply=stat_reply,
-              doc="Change the ensemble (not yet implemented: answered as where reconfig is disabled)."),
+              request=ReconfigRequest, txn=SetDataTxn, prep=prep_reconfig, apply=apply_set_data, reply=reply_reconfig,
+              doc="Change the ensemble; the answer is the new list of members and its Stat."),
     Operation(opcode=OpCode.CHECK_WATCHES, name="checkWatches", tag="CHKW", kind=Kind.READ, since="3.5",
               request=CheckWatchesRequest, final=final_check_watches,
               doc="Does this connection have such a watch?"),

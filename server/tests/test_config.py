@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from zoolet.server.config import Config, ConfigError, Parsed, config_from, find_property, parse_config
@@ -270,7 +270,7 @@ def test_a_setting_with_a_field_may_also_belong_to_what_is_not_built(tmp_path: P
 
 
 def test_values_that_change_nothing_are_not_worth_a_warning(tmp_path: Path) -> None:
-    """The configuration of the official container image, and what Java's kazoo harness adds."""
+    """The configuration of the official container image."""
     text = """\
 dataDir=/data
 dataLogDir=/datalog
@@ -288,7 +288,53 @@ serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory
 quorum.cnxn.threads.size=20
 server.1=localhost:2888:3888;2181
 """
-    assert parse(tmp_path, text).warnings == ()
+    assert parse(tmp_path, text).warnings == (
+        "zoo.cfg:15: server.1 is the only voting server: it runs on its own, not as an ensemble",
+    )
+
+
+def test_what_the_harness_of_kazoo_sets_is_accepted(tmp_path: Path) -> None:
+    """Its servers run in ensembles too; what is missing is named, and nothing is refused."""
+    text = """\
+tickTime=2000
+dataDir=/data
+clientPort=20000
+secureClientPort=20001
+maxClientCnxns=0
+admin.serverPort=20003
+serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory
+authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider
+ssl.keyStore.location=/keystore.jks
+ssl.keyStore.password=apassword
+ssl.trustStore.location=/truststore.jks
+ssl.trustStore.password=apassword
+reconfigEnabled=true
+localSessionsEnabled=true
+localSessionsUpgradingEnabled=true
+initLimit=4
+syncLimit=2
+server.1=localhost:20004:20005:participant
+server.2=localhost:20014:20015:participant
+server.3=localhost:20024:20025:observer
+peerType=participant
+"""
+    properties = {
+        "file__encoding": "UTF-8",
+        "readonlymode__enabled": "true",
+        "zookeeper__log__dir": "/log",
+        "zookeeper__root__logger": "INFO,CONSOLE",
+        "log4j__configuration": "file:/log4j.properties",
+        "java__awt__headless": "true",
+        "java__security__auth__login__config": "/jaas.conf",
+        "zookeeper__DigestAuthenticationProvider__superDigest": "super:x",
+    }
+    config, warnings = parse(tmp_path, text, **properties)
+    assert (config.is_distributed, config.read_only_mode_enabled) == (True, True)
+    assert (config.local_sessions_enabled, config.local_sessions_upgrading_enabled) == (True, True)
+    assert (config.init_limit_ticks, config.sync_limit_ticks) == (4, 2)
+    assert len(warnings) == 1
+    assert warnings[0].startswith("not built yet in zoolet and ignored: secureClientPort (zoo.cfg:4), auth")
+    assert "apassword" not in warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -297,52 +343,29 @@ server.1=localhost:2888:3888;2181
         "enforce.auth.enabled=true",
         "sessionRequireClientSASLAuth=TRUE",
         "emulate353TTLNodes=true",
-        "standaloneEnabled=false",
     ],
 )
 def test_what_would_be_unsafe_to_ignore_is_refused(tmp_path: Path, line: str) -> None:
     assert error_of(tmp_path, line) == f"zoo.cfg:1: {line}: not built yet in zoolet, and unsafe to ignore"
 
 
-# --- lists of servers -----------------------------------------------------------------------------------
-
-
-def test_a_single_server_is_standalone_and_its_line_may_name_the_client_port(tmp_path: Path) -> None:
-    config = parse(tmp_path, "server.1=zoo1:2888:3888;2182").config
-    assert (config.client_port, config.client_port_address) == (2182, "")
-    config = parse(tmp_path, "server.1=zoo1:2888:3888:participant;127.0.0.1:2183").config
-    assert (config.client_port, config.client_port_address) == (2183, "127.0.0.1")
-    assert parse(tmp_path, "clientPort=5\nserver.1=[::1]:2888:3888|h:1:2").config.client_port == 5
-
-
-def test_an_ensemble_is_refused_by_name(tmp_path: Path) -> None:
-    text = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2:observer"
-    problem = (
-        "zoo.cfg:2: server.2: an ensemble of 3 servers is configured, and this version of zoolet only runs"
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sslQuorum=true",
+        "quorum.auth.enableSasl=true",
+        "quorum.auth.learnerRequireSasl=true",
+        "quorum.auth.serverRequireSasl=true",
+    ],
+)
+def test_what_would_leave_an_ensemble_open_is_refused_there(tmp_path: Path, line: str) -> None:
+    ensemble = f"{line}\nserver.1=a:1:2\nserver.2=b:1:2"
+    assert error_of(tmp_path, ensemble) == f"zoo.cfg:1: {line}: not built yet in zoolet, and unsafe to ignore"
+    name, _, value = line.partition("=")
+    assert "unsafe to ignore" in error_of(
+        tmp_path, "server.1=a:1:2\nserver.2=b:1:2", **{f"zookeeper.{name}": value}
     )
-    assert error_of(tmp_path, text).startswith(problem)
-
-
-def test_observers_alone_are_refused(tmp_path: Path) -> None:
-    assert "observers need an ensemble" in error_of(tmp_path, "server.1=a:1:2\nserver.2=b:1:2:observer")
-
-
-def test_two_client_ports_that_differ_are_refused(tmp_path: Path) -> None:
-    text = "clientPort=2181\nserver.1=a:1:2;2182"
-    assert error_of(tmp_path, text) == "zoo.cfg:2: server.1 has client port 2182, but clientPort is 2181"
-
-
-@pytest.mark.parametrize("line", ["server.x=a:1:2", "server.1=a", "server.1=a:b:c", "server.1=a:1:2;x"])
-def test_a_malformed_server_line_is_an_error(tmp_path: Path, line: str) -> None:
-    assert error_of(tmp_path, line).startswith(f"zoo.cfg:1: {line}: expected server.<number>=host:port")
-
-
-def test_the_dynamic_file_is_looked_into(tmp_path: Path) -> None:
-    dynamic = tmp_path / "zoo.cfg.dynamic"
-    dynamic.write_text("server.1=a:1:2;7\n")
-    assert parse(tmp_path, f"dynamicConfigFile={dynamic}\n# server.").config.client_port == 7
-    dynamic.write_text("server.1=a:1:2;7\nserver.2=b:1:2;7\n")
-    assert "zoo.cfg.dynamic:2: server.2" in error_of(tmp_path, f"dynamicConfigFile={dynamic}")
+    assert parse(tmp_path, line).warnings == ()
 
 
 # --- configurations made by programs --------------------------------------------------------------------
@@ -377,6 +400,36 @@ def test_derived_and_rounded_values() -> None:
     assert Config(data_dir="/d", client_port=0, jute_max_buffer_bytes=10).jute_max_buffer_extra_bytes == 1024
 
 
+def test_what_the_limits_of_an_ensemble_are_made_of() -> None:
+    def made(**fields: Any) -> Config:
+        return config_from({}, data_dir="/d", client_port=0, tick_time_ms=100, **fields)
+
+    limits = made(init_limit_ticks=10, sync_limit_ticks=5)
+    assert (limits.connect_to_learner_master_limit_ticks, limits.quorum_cnxn_timeout_ms) == (10, 500)
+    given = made(
+        init_limit_ticks=10,
+        sync_limit_ticks=5,
+        connect_to_learner_master_limit_ticks=2,
+        quorum_cnxn_timeout_ms=7,
+    )
+    assert (given.connect_to_learner_master_limit_ticks, given.quorum_cnxn_timeout_ms) == (2, 7)
+    assert made(election_port_bind_retry=-1).election_port_bind_retry == 3
+    assert made(election_port_bind_retry=0).election_port_bind_retry == 0
+    assert made(snapshot_size_factor=1.5).snapshot_size_factor == 0.33
+    assert made(snapshot_size_factor=-1).snapshot_size_factor == -1
+    assert made().testing_initial_zxid is None
+    assert made(testing_initial_zxid=0xFFFF_FFF0).testing_initial_zxid == 0xFFFF_FFF0
+
+
+def test_the_property_that_says_whether_observers_log_is_the_stronger_one(tmp_path: Path) -> None:
+    """Java: QuorumPeer.getSyncEnabled."""
+    assert parse(tmp_path, "").config.sync_enabled is True
+    assert parse(tmp_path, "syncEnabled=false").config.sync_enabled is False
+    both = "clientPort=1\nsyncEnabled=false\nobserver.syncEnabled=true"
+    assert parse(tmp_path, both).config.sync_enabled is True
+    assert parse(tmp_path, "", zookeeper__observer__syncEnabled="false").config.sync_enabled is False
+
+
 # --- the table itself -----------------------------------------------------------------------------------
 
 
@@ -384,13 +437,14 @@ def test_every_field_is_a_row_whose_parser_gives_its_type_and_default() -> None:
     hints = get_type_hints(Config)
     by_field = {setting.field: setting for setting in IMPLEMENTED}
     for field in fields(Config):
-        if field.name == "system_properties":
+        if field.name in ("system_properties", "ensemble"):
             continue
         setting = by_field[field.name]
         assert field.default is not MISSING
-        assert isinstance(field.default, frozenset) or type(field.default) is hints[field.name]
-        derived = field.default in (-1, "") or isinstance(field.default, frozenset)
-        if not derived:
+        types = (hints[field.name], *get_args(hints[field.name]))
+        assert isinstance(field.default, frozenset) or type(field.default) in types
+        derived = field.default in (-1, "", None) or isinstance(field.default, frozenset)
+        if not derived and setting.default not in ("", *(other.key for other in IMPLEMENTED)):
             assert setting.kind.parse(setting.default.split(";")[0]) == field.default, setting.key
 
 
@@ -407,7 +461,8 @@ def test_every_default_and_inert_value_is_one_its_own_parser_takes() -> None:
             if text not in ("", ANYTHING, "initLimit"):
                 setting.kind.parse(text)
         assert setting.doc.endswith(".")
-        assert setting.status is not Status.IMPLEMENTED
+        is_list = setting.properties == ()
+        assert is_list is (setting.status is Status.IMPLEMENTED)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from zoolet.server.four_letter import (
     is_word,
     request_bytes,
 )
+from zoolet.server.gauges import Value
 from zoolet.server.java_text import java_address, java_date, java_double, java_hex
 from zoolet.server.process_facts import directory_size_bytes
-from zoolet.server.server_stats import ConnectionStats, ServerStats
+from zoolet.server.server_stats import ConnectionStats, ServerStats, SizeStats
 from zoolet.server.sessions import SessionTracker
 from zoolet.server.tests.harness import Server
 from zoolet.server.tests.pipeline import Client, Pipeline
@@ -65,11 +66,26 @@ class FakeServer:
     ephemerals_count: int = 7
     approximate_data_size_bytes: int = 44
     session_count: int = 2
+    local_session_count: int = 0
+    server_id: int = 0
+    proposal_sizes: SizeStats | None = None
     trace_mask: int = 306
     database: ZKDatabase = field(default_factory=ZKDatabase)
     sessions: SessionTracker = field(default_factory=lambda: SessionTracker(2000, 1, 0, {}))
     now_ms: int = 500
     wall_ms: int = WALL_MS
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    more_gauges: Mapping[str, int] = field(default_factory=dict)
+    configuration: str = ""
+
+    def role_facts(self) -> Iterable[tuple[str, Value]]:
+        return self.facts.items()
+
+    def role_gauges(self) -> Iterable[tuple[str, Value]]:
+        return self.more_gauges.items()
+
+    def role_configuration(self) -> str:
+        return self.configuration
 
 
 @pytest.fixture

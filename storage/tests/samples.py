@@ -7,7 +7,8 @@ from zoolet.jute.data import ACL, Id
 from zoolet.jute.ids import Zxid
 from zoolet.jute.txn import SetDataTxn, TxnHeader
 from zoolet.storage.log_record import FILE_HEADER, LogEntry, LogScanner, Verdict, frame
-from zoolet.storage.snapshot import NodeTuple, SnapshotEncoder, ZxidDigest
+from zoolet.storage.snapshot import SnapshotEncoder, ZxidDigest
+from zoolet.storage.tree_codec import NodeTuple
 
 SESSION = 0x1000123456789AB
 NODES: list[NodeTuple] = [

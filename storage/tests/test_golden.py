@@ -16,8 +16,9 @@ from zoolet.storage.log_record import Ending, frame
 from zoolet.storage.real_disk import RealDisk
 from zoolet.storage.snap_log import FileTxnSnapLog, StartingPoint
 from zoolet.storage.snap_store import SnapStore
-from zoolet.storage.snapshot import NodeTuple, SnapshotDecoder, SnapshotEncoder
+from zoolet.storage.snapshot import SnapshotDecoder, SnapshotEncoder
 from zoolet.storage.tests.samples import log_bytes, scan
+from zoolet.storage.tree_codec import NodeTuple
 
 GOLDEN = Path(__file__).parent / "golden"
 JAVA_38 = GOLDEN / "java-3.8.0"

@@ -114,6 +114,21 @@ def test_fall_back_over_a_gap_that_the_damaged_snapshot_spanned_is_refused() -> 
     assert plan_zxids(open_store(disk.crashed())[1]) == (9, [10, 11])
 
 
+def test_fall_back_to_before_the_damaged_snapshot_is_refused() -> None:
+    """It was whole once, so 3 to 9 were acknowledged; the original starts without them."""
+    disk = disk_with({"snapshot.0": SNAPSHOT, "snapshot.9": BAD_SEAL, "log.1": log_of(1, 2)})
+    _, plan = open_store(disk)
+    with pytest.raises(Corrupt, match=r"snapshot\.9 cannot be used, and no log has the transactions it held"):
+        list(plan.entries())
+
+
+@pytest.mark.parametrize("cut", [b"", SNAPSHOT[:40], SNAPSHOT[:-1]])
+def test_snapshot_of_a_leader_that_was_not_written_to_its_end_was_never_acknowledged(cut: bytes) -> None:
+    """The original writes it in place; a learner that crashes meanwhile is what it was before."""
+    disk = disk_with({"snapshot.0": SNAPSHOT, "snapshot.9": cut, "log.1": log_of(1, 2)})
+    assert plan_zxids(open_store(disk)[1]) == (0, [1, 2])
+
+
 def test_fall_back_over_the_first_snapshot_of_an_epoch_is_fine() -> None:
     """A new leader's snapshot is named after a zxid that no transaction has."""
     disk = disk_with(

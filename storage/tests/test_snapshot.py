@@ -9,14 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoolet.jute.data import ACL, Id
 from zoolet.storage.errors import Corrupt
-from zoolet.storage.snapshot import (
-    NodeTuple,
-    SnapshotDecoder,
-    SnapshotEncoder,
-    ZxidDigest,
-    check_last_seal,
-)
+from zoolet.storage.snapshot import SnapshotDecoder, SnapshotEncoder, ZxidDigest, check_last_seal
 from zoolet.storage.tests.samples import ACLS, DIGEST, NODES, SESSION, SESSIONS, snapshot_bytes
+from zoolet.storage.tree_codec import NodeTuple
 
 longs = st.integers(-(1 << 63), (1 << 63) - 1)
 ints = st.integers(-(1 << 31), (1 << 31) - 1)
@@ -176,6 +171,28 @@ def test_snapshot_cut_anywhere_is_refused_unless_it_ends_with_a_seal() -> None:
             decode(content[:length])
         with pytest.raises(Corrupt):
             check_last_seal(io.BytesIO(content[:length]))
+
+
+@pytest.mark.parametrize("digest", [None, DIGEST])
+@pytest.mark.parametrize("last_zxid", [None, 77])
+def test_sections_are_found_without_decoding_the_nodes(
+    digest: ZxidDigest | None, last_zxid: int | None
+) -> None:
+    content = snapshot_bytes(digest=digest, last_zxid=last_zxid)
+    for step in (1, 50, 1 << 20):
+        assert check_last_seal(Trickle(content, step)) == (digest, last_zxid)
+
+
+@pytest.mark.parametrize(
+    ("digest", "last_zxid", "newest"),
+    [(None, None, None), (DIGEST, None, 9), (None, 77, 77), (DIGEST, 77, 77), (ZxidDigest(0, 2, 0), None, 5)],
+)
+def test_snapshot_says_up_to_which_txn_it_may_know_something(
+    digest: ZxidDigest | None, last_zxid: int | None, newest: int | None
+) -> None:
+    """It is fuzzy; a digest of zxid 0 is that of a server that has applied nothing since its start."""
+    end = check_last_seal(io.BytesIO(snapshot_bytes(digest=digest, last_zxid=last_zxid)))
+    assert end.newest_effect(5) == newest
 
 
 def test_every_flipped_bit_is_noticed() -> None:

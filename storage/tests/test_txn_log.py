@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zoolet.jute.ids import Zxid
-from zoolet.storage.errors import Corrupt, DiskError, DiskFull, LogFailed, NothingToTruncate, StorageError
+from zoolet.storage.errors import Corrupt, DiskError, DiskFull, LogFailed, StorageError
 from zoolet.storage.log_record import FILE_HEADER, frame
 from zoolet.storage.real_disk import RealDisk
 from zoolet.storage.tests.samples import log_bytes, payload
@@ -337,6 +337,29 @@ def test_truncate_does_not_cut_at_damage(disk: SimDisk) -> None:
     assert disk.get(f"{FOLDER}/log.1") == bytes(content)
 
 
-def test_truncate_without_logs_says_so(disk: SimDisk) -> None:
-    with pytest.raises(NothingToTruncate):
-        open_log(disk).truncate(4)
+def test_truncate_without_logs_only_moves_the_end(disk: SimDisk) -> None:
+    log = open_log(disk)
+    log.truncate(4)
+    with pytest.raises(AssertionError, match="0x4 after 0x4"):
+        log.append(Zxid(4), payload(4))
+    write(log, 5)
+
+
+def test_log_restarted_behind_a_gap_or_further_back_begins_a_new_file(disk: SimDisk) -> None:
+    log = open_log(disk)
+    write(log, 5)
+    log.restart(10)
+    write(log, 11)
+    assert disk.listdir(FOLDER) == ["log.5", "log.b"]
+    log.restart(2)
+    write(log, 3)
+    assert disk.listdir(FOLDER) == ["log.3", "log.5", "log.b"]
+
+
+def test_log_that_was_told_to_fail_accepts_nothing_more(disk: SimDisk) -> None:
+    log = open_log(disk)
+    log.fail(StorageError("half of the folder was renamed"))
+    with pytest.raises(LogFailed, match="half of the folder"):
+        log.append(Zxid(1), payload(1))
+    with pytest.raises(LogFailed):
+        log.restart(0)

@@ -1,0 +1,353 @@
+"""LearnerHandler: the leader's end of a connection to one learner, from its first packet to its last.
+
+    AWAIT_INFO       who are you? (FOLLOWERINFO, OBSERVERINFO)
+    AWAIT_EPOCH      the leader has not heard of a quorum yet; then LEADERINFO
+    AWAIT_ACK_EPOCH  what have you got? (ACKEPOCH)
+    AWAIT_QUORUM     a quorum has not accepted the epoch yet
+    SYNCING          DIFF, TRUNC or SNAP, proposals, NEWLEADER; then the learner writes it all down (ACK)
+    AWAIT_SERVING    a quorum has not acknowledged yet; then UPTODATE
+    STREAMING        the broadcast
+
+A snapshot is encoded as fast as the learner takes it. Whatever has to be sent meanwhile waits behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from enum import Enum
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from ..jute.codes import PacketType
+from ..jute.data import Id
+from ..jute.ids import SessionId, Sid, Zxid, epoch_of, hex64
+from ..server.database import ZKDatabase
+from ..server.ops.table import OPERATIONS
+from ..server.request import Request
+from ..storage.snapshot_stream import SnapshotStreamEncoder
+from .packet_connection import LINGER_MS, PacketConnection, ProtocolError
+from .packet_data import (
+    PROTOCOL_VERSION,
+    ForwardedRequest,
+    decode_int,
+    decode_introduction,
+    decode_request,
+    decode_revalidation,
+    decode_touches,
+    encode_int,
+    encode_validity,
+)
+from .packets import Packet, commit, packet, proposal
+from .state_summary import StateSummary
+from .sync_plan import SyncPlan, plan_sync
+
+if TYPE_CHECKING:
+    from .leader import Leader
+
+CHUNK_BYTES: Final = 1 << 18
+"""About so much of a snapshot is encoded at a time."""
+
+_HEADER: Final = Struct(">ii")
+_log = logging.getLogger(__name__)
+
+
+class Phase(Enum):
+    """How far a learner has come; see the module's text."""
+
+    AWAIT_INFO = "await info"
+    AWAIT_EPOCH = "await epoch"
+    AWAIT_ACK_EPOCH = "await ack epoch"
+    AWAIT_QUORUM = "await quorum"
+    SYNCING = "syncing"
+    AWAIT_SERVING = "await serving"
+    STREAMING = "streaming"
+
+
+class SyncLimitCheck:
+    """Whether a learner acknowledges proposals in time (``LearnerHandler.SyncLimitCheck``).
+
+    Two proposals are timed at most: the one whose ack is awaited, and the newest at the moment the next
+    timing begins.
+    """
+
+    __slots__ = ("_next_ms", "_next_zxid", "_since_ms", "_zxid")
+
+    def __init__(self) -> None:
+        self._zxid = self._next_zxid = 0
+        self._since_ms = self._next_ms = 0
+
+    def proposed(self, zxid: int, now_ms: int) -> None:
+        """A proposal was sent."""
+        if not self._zxid:
+            self._zxid, self._since_ms = zxid, now_ms
+        else:
+            self._next_zxid, self._next_ms = zxid, now_ms
+
+    def acknowledged(self, zxid: int) -> None:
+        """It was acknowledged, and so was everything before it."""
+        if zxid >= self._next_zxid:
+            self._zxid = self._next_zxid = 0
+        elif zxid >= self._zxid:
+            self._zxid, self._since_ms = self._next_zxid, self._next_ms
+            self._next_zxid = 0
+
+    def is_late(self, now_ms: int, limit_ms: int) -> bool:
+        """Whether the oldest timed proposal has waited longer than the limit."""
+        return self._zxid != 0 and now_ms - self._since_ms > limit_ms
+
+
+class LearnerHandler(PacketConnection):
+    """Args:
+    leader: whose learner it is.
+    address: where the connection comes from.
+    """
+
+    def __init__(self, leader: Leader, address: tuple[str, int]) -> None:
+        peer, config = leader.peer, leader.config
+        super().__init__(peer.dirty, config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes)
+        self._leader = leader
+        self._peer = peer
+        self.address = address
+        self.phase = Phase.AWAIT_INFO
+        self.sid = Sid(-(1 << 62))
+        self.is_introduced = False
+        self.is_observer = False
+        self.sync_kind: PacketType | None = None
+        """How it was synchronised."""
+        self._protocol_version = PROTOCOL_VERSION
+        self._summary: StateSummary | None = None
+        self._limit_ms = config.init_limit_ticks * config.tick_time_ms
+        self.deadline_ms = peer.now_ms + self._limit_ms
+        """When the connection is given up unless something is heard."""
+        self._ack_deadline_tick = leader.tick + config.init_limit_ticks + config.sync_limit_ticks
+        self._check = SyncLimitCheck()
+        self._snapshot: Iterator[bytes] | None = None
+        self._behind_snapshot: list[bytes] = []
+
+    def __str__(self) -> str:
+        return f"learner {self.sid} at {self.address[0]}:{self.address[1]}"
+
+    # -- the connection ------------------------------------------------------------------------------
+
+    def receive(self, chunk: bytes) -> None:
+        self.deadline_ms = self._peer.now_ms + self._limit_ms
+        super().receive(chunk)
+
+    def closing(self, reason: str) -> None:
+        _log.info("%s: %s", self, reason)
+        self.close_deadline_ms = self._peer.now_ms + LINGER_MS
+        self._snapshot = None
+        self._leader.gone(self)
+
+    def on_tick(self, now_ms: int) -> None:
+        """Time has passed."""
+        if now_ms >= self.deadline_ms:
+            self.abort(f"nothing heard for {self._limit_ms} ms")
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether it was heard of within ``syncLimit`` ticks."""
+        return self._leader.tick <= self._ack_deadline_tick
+
+    @property
+    def is_syncing(self) -> bool:
+        """Whether its synchronisation is under way."""
+        return self.phase is Phase.SYNCING and self.sync_kind is not None
+
+    def ping(self, last_proposed: int) -> None:
+        """Ask whether it is there; not before the synchronisation is on its way."""
+        if self.phase not in (Phase.SYNCING, Phase.AWAIT_SERVING, Phase.STREAMING):
+            return
+        config = self._leader.config
+        if self._check.is_late(self._peer.now_ms, config.sync_limit_ticks * config.tick_time_ms):
+            self.abort("a proposal was not acknowledged within syncLimit")
+        else:
+            self.send(packet(PacketType.PING, last_proposed))
+
+    def send(self, data: bytes) -> None:
+        if self._snapshot is not None:
+            self._behind_snapshot.append(data)
+        else:
+            super().send(data)
+
+    def send_proposal(self, zxid: int, data: bytes) -> None:
+        """Send a proposal that has to be acknowledged."""
+        if self.phase is Phase.STREAMING or self.phase is Phase.AWAIT_SERVING:
+            self._check.proposed(zxid, self._peer.now_ms)
+        self.send(data)
+
+    # -- packets -------------------------------------------------------------------------------------
+
+    def handle(self, received: Packet) -> None:
+        kind, zxid, data, authinfo = received
+        self._ack_deadline_tick = self._leader.tick + self._leader.config.sync_limit_ticks
+        if self.phase is Phase.STREAMING:
+            if kind == PacketType.ACK:
+                self._check.acknowledged(zxid)
+                self._leader.acknowledged(self.sid, zxid)
+            elif kind == PacketType.REQUEST:
+                self._request(decode_request(data), authinfo or ())
+            elif kind == PacketType.PING:
+                for session_id, timeout_ms in decode_touches(data):
+                    self._leader.touch(session_id, timeout_ms)
+            elif kind == PacketType.REVALIDATE:
+                session_id, timeout_ms = decode_revalidation(data)
+                valid = self._leader.revalidate(self, session_id, timeout_ms)
+                self.send(packet(PacketType.REVALIDATE, zxid, encode_validity(session_id, valid)))
+            else:
+                _log.warning("%s sent a packet of type %d, which is passed over", self, kind)
+        elif self.phase is Phase.AWAIT_INFO:
+            self._introduce(kind, zxid, data)
+        elif self.phase is Phase.AWAIT_ACK_EPOCH and kind == PacketType.ACKEPOCH:
+            self._ack_epoch(zxid, decode_int(data, "ACKEPOCH"))
+        elif self.phase is Phase.SYNCING and kind == PacketType.ACK:
+            self._ack_newleader(zxid)
+        elif kind != PacketType.PING:
+            raise ProtocolError(f"a packet of type {kind} while we {self.phase.value}")
+
+    def _introduce(self, kind: int, zxid: int, data: bytes | None) -> None:
+        if kind not in (PacketType.FOLLOWERINFO, PacketType.OBSERVERINFO):
+            raise ProtocolError(f"the first packet has type {kind}")
+        self.is_observer = kind == PacketType.OBSERVERINFO
+        if data is None:
+            self.sid = self._leader.stranger_id()
+        else:
+            self.sid, self._protocol_version, config_version = decode_introduction(data)  # type: ignore[assignment]
+            if config_version > self._peer.verifier.version:
+                raise ProtocolError("it has a later configuration than the leader")
+        if self.sid == self._leader.my_id:
+            raise ProtocolError("it has the leader's own number")
+        self.is_introduced = True
+        self._leader.introduced(self)
+        self.phase = Phase.AWAIT_EPOCH
+        had_epoch = self._leader.has_epoch
+        self._leader.propose_epoch(self.sid, epoch_of(Zxid(zxid)))
+        if had_epoch:
+            self.epoch_proposed()
+
+    def epoch_proposed(self) -> None:
+        """The leader knows the new epoch."""
+        if self.phase is not Phase.AWAIT_EPOCH:
+            return
+        if self._protocol_version < PROTOCOL_VERSION:
+            self.close("it speaks the protocol of before 3.4")
+            return
+        self.phase = Phase.AWAIT_ACK_EPOCH
+        self.send(packet(PacketType.LEADERINFO, self._leader.zxid, encode_int(PROTOCOL_VERSION)))
+
+    def _ack_epoch(self, last_zxid: int, current_epoch: int) -> None:
+        self._summary = StateSummary(current_epoch, last_zxid)
+        self.phase = Phase.AWAIT_QUORUM
+        settled = self._leader.is_settled
+        refusal = self._leader.epoch_accepted(self.sid, self._summary)
+        if refusal is not None:
+            raise ProtocolError(refusal)
+        if settled:
+            self.epoch_settled()
+
+    def epoch_settled(self) -> None:
+        """A quorum has accepted the epoch: synchronise this learner (``syncFollower``)."""
+        if self.phase is not Phase.AWAIT_QUORUM:
+            return
+        assert self._summary is not None
+        peer = self._peer
+        plan = plan_sync(
+            Zxid(self._summary.last_zxid),
+            peer.database.tree.last_processed_zxid,
+            peer.committed.entries,
+            read_log=peer.read_log,
+            force_snapshot=peer.config.force_snapshot_sync,
+        )
+        _log.info("%s at zxid 0x%s: %s", self, hex64(self._summary.last_zxid), describe(plan))
+        if not self._leader.may_sync(self, plan.kind):
+            self.close("too many learners are synchronised at the same time")
+            return
+        self.phase = Phase.SYNCING
+        self.sync_kind = plan.kind
+        self.send(packet(plan.kind, plan.zxid))
+        if plan.kind is PacketType.SNAP:
+            self._begin_snapshot(plan.zxid)
+        for zxid, payload in plan.proposals:
+            self.send(proposal(zxid, payload))
+            self.send(commit(zxid))
+        self._leader.start_forwarding(self, plan.forward_after)
+        config = peer.last_seen_verifier.text().encode()
+        self.send(packet(PacketType.NEWLEADER, self._leader.zxid, config))
+
+    def _ack_newleader(self, zxid: int) -> None:
+        if zxid != self._leader.zxid:
+            raise ProtocolError(f"an ack of 0x{hex64(zxid)} instead of NEWLEADER")
+        config = self._leader.config
+        self._limit_ms = config.sync_limit_ticks * config.tick_time_ms
+        self.deadline_ms = self._peer.now_ms + self._limit_ms
+        self.phase = Phase.AWAIT_SERVING
+        serving = self._leader.server is not None
+        self._leader.newleader_acknowledged(self.sid)
+        if serving:
+            self.leader_serves()
+
+    def leader_serves(self) -> None:
+        """The leader has its quorum: the learner may serve as well."""
+        if self.phase is Phase.AWAIT_SERVING:
+            self.phase = Phase.STREAMING
+            self.send(packet(PacketType.UPTODATE, -1))
+
+    def _request(self, asked: ForwardedRequest, authinfo: tuple[Id, ...]) -> None:
+        operation = OPERATIONS.get(asked.opcode)
+        if operation is None:
+            _log.warning("%s forwarded a request of unknown type %d", self, asked.opcode)
+            return
+        frame = _HEADER.pack(asked.cxid, asked.opcode) + asked.body
+        request = Request(
+            None, SessionId(asked.session_id), asked.cxid, operation, frame, self._peer.now_ms, authinfo
+        )
+        self._leader.forwarded(self, request)
+
+    # -- a snapshot ----------------------------------------------------------------------------------
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether more of a snapshot is to be sent."""
+        return self._snapshot is not None and not self.is_closing
+
+    def resume(self) -> None:
+        """The learner has taken what there was: encode the next piece."""
+        if self._snapshot is None:
+            return
+        chunk = next(self._snapshot, None)
+        if chunk is not None:
+            self.deadline_ms = self._peer.now_ms + self._limit_ms
+            super().send(chunk)
+            return
+        self._snapshot = None
+        waiting, self._behind_snapshot = self._behind_snapshot, []
+        for data in waiting:
+            super().send(data)
+
+    def _begin_snapshot(self, zxid: int) -> None:
+        """A tree that fits into one piece goes out as it is now; of a larger one the rest comes later."""
+        self._snapshot = snapshot_stream(self._peer.database, zxid)
+        self.resume()
+
+
+def snapshot_stream(database: ZKDatabase, zxid: int) -> Iterator[bytes]:
+    """The tree as a learner gets it, piece by piece while it changes; what follows ``zxid`` comes later."""
+    tree = database.tree
+    encoder = SnapshotStreamEncoder()
+    acls = tree.acls.table()
+    encoder.start(database.sessions, acls)
+    acl_ids = {acl: acl_id for acl_id, acl in acls.items()}
+    size = 0
+    for row in tree.rows_since(zxid, acl_ids):
+        encoder.add_node(*row)
+        size += 160 + len(row[1] or b"")
+        if size > CHUNK_BYTES:
+            yield encoder.take_chunk()
+            size = 0
+    yield encoder.finish()
+
+
+def describe(plan: SyncPlan) -> str:
+    """The plan in words, for the log."""
+    return f"{plan.kind.name} 0x{hex64(plan.zxid)} and {len(plan.proposals)} transactions"

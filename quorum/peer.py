@@ -1,0 +1,524 @@
+"""QuorumPeer: one member of an ensemble, without sockets, threads, clocks or files of its own.
+
+    LOOKING    elect a leader (``election``, over the connections of ``cnx_manager``)
+    LEADING    ``Leader``
+    FOLLOWING, OBSERVING    ``Learner``
+
+Whatever ends a role leads back to LOOKING, in this order: clients are cut off, the log comes to rest, what is
+in it and was not committed is applied (it may win the next election), and the election starts. The database
+and the log outlive the roles.
+
+It is driven from outside, as every core here: connections are given bytes, ``set_time`` and ``tick`` tell the
+time, ``take_batch`` says what must be written and ``flushed`` that it is durable, ``take_dials`` which connections
+are wanted. ``driver`` does that with a network and a disk; a simulation does it with its own. Small files
+(epochs) and truncations are written in the call that needs them: nothing may be said before they are durable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from random import Random
+
+from ..jute.election import HostPort, ServerState
+from ..jute.ids import Epoch, Sid, Zxid, hex64
+from ..server.connection import ServerConnection
+from ..server.data_tree import DataTree
+from ..server.database import ZKDatabase
+from ..server.endpoint import Dirty
+from ..server.request import Request
+from ..server.settings_table import Config
+from ..server.snapshot_job import SnapshotJob
+from ..server.storage_folder import restore
+from ..server.sync import SnapshotTrigger, SyncRequestProcessor
+from ..storage.errors import StorageError
+from ..storage.epoch_files import EpochFiles
+from ..storage.snap_log import FileTxnSnapLog, StartingPoint
+from ..storage.txn_log import LogBatch
+from .cnx_manager import ElectionConnection, QuorumCnxManager
+from .committed_log import CommittedLog
+from .config import EnsembleConfig
+from .dial import Dial
+from .election import UNTRUSTED, FastLeaderElection
+from .leader import Leader
+from .learner import Learner
+from .learner_handler import LearnerHandler
+from .members import Role
+from .membership import ConfigStore, Membership
+from .phases import ZabState
+from .quorum_server import NoServer, QuorumServer
+from .read_only import ReadOnlyServer, grace_ms
+from .verifier import QuorumVerifier
+
+_log = logging.getLogger(__name__)
+
+
+class QuorumPeer:
+    """One member.
+
+    Args:
+        config: settings of the server.
+        ensemble: who the members are.
+        storage: the data folder, not yet opened.
+        random: source of the snapshot randomisation and of observers' delays.
+        now_ms: time of a clock that never jumps.
+        wall_ms: wall time, ms since 1970.
+        start_snapshot: given a snapshot that should be written beside everything else.
+        config_store: where changed configurations are written down.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ensemble: EnsembleConfig,
+        storage: FileTxnSnapLog,
+        *,
+        random: Random,
+        now_ms: int,
+        wall_ms: int,
+        start_snapshot: Callable[[SnapshotJob], None],
+        config_store: ConfigStore | None = None,
+    ) -> None:
+        self.config = config
+        self.my_id = ensemble.my_id
+        self.membership = Membership(
+            ensemble,
+            reconfig_enabled=config.reconfig_enabled,
+            store=config_store,
+        )
+        self.storage = storage
+        self.random = random
+        self.now_ms = now_ms
+        self.wall_ms = wall_ms
+        self.client_port = config.client_port
+        self.dirty: Dirty = {}
+        self.dials: list[Dial] = []
+        self.time_is_up: Callable[[], bool] = lambda: False
+        self.database = ZKDatabase(digest_enabled=config.digest_enabled)
+        self.committed = CommittedLog(config.commit_log_count)
+        self.epochs = EpochFiles(storage.disk, storage.snap_directory)
+        self.role: Leader | Learner | None = None
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when ``wants_learners`` may have changed."""
+        self._start_snapshot = start_snapshot
+        self.failure: StorageError | None = None
+        """Why this member can't go on; raised at the end of the batch of inputs."""
+        self._snapshot: SnapshotJob | None = None
+        self._is_saving = False
+        """Whether the tree in memory is a history that is not on disk yet."""
+        self._ending: Leader | Learner | None = None
+        self._look_ms: int | None = None
+        self._read_only_ms: int | None = None
+        self._designated: tuple[Sid, Zxid] | None = None
+        """Whom a reconfiguration has made the leader, and its zxid: who is next without an election."""
+        self._is_untrusted = False
+        verifier = self.membership.verifier
+        me = verifier.members.get(self.my_id)
+        self.cnx = QuorumCnxManager(
+            self.my_id,
+            me.election if me is not None else (),
+            self._election_addresses(),
+            self._election_message,
+            self.dirty,
+            now_ms=now_ms,
+            multi_address=config.multi_address_enabled,
+            opening_timeout_ms=self._opening_timeout_ms(),
+            connect_timeout_ms=config.cnx_timeout_ms,
+        )
+        self.election = FastLeaderElection(
+            self.my_id,
+            verifier,
+            last_seen=self.membership.last_seen,
+            is_observer=self.membership.role is Role.OBSERVER,
+            send=self.cnx.send,
+            connect=self.cnx.connect,
+            on_newer_config=self._newer_config,
+            on_looking_voter=self._voter_looks,
+            notification_min_ms=config.fast_leader_min_notification_interval_ms,
+            notification_max_ms=config.fast_leader_max_notification_interval_ms,
+        )
+
+    # -- starting and stopping -----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Restore the database, then look for a leader. Raises StorageError."""
+        plan = self.storage.open()
+        replayed = 0
+        if plan.start is StartingPoint.UNKNOWN:
+            _log.warning("the data folder is empty, and nothing says that it is meant to be: not voting")
+            self._is_untrusted = True
+        else:
+            replayed = restore(plan, self.storage, self.database, self.committed.add)
+        for repair in self.epochs.load(self.last_zxid).repairs:
+            _log.warning("%s", repair)
+        trigger = SnapshotTrigger(
+            self.config.snap_count, self.config.snap_size_limit_kb * 1024, self.random, replayed
+        )
+        self.log = SyncRequestProcessor(self.storage.txn_log, trigger, self._logged, self._snapshot_due)
+        self.server: QuorumServer = NoServer(self)
+        self._look()
+
+    def stop(self, reason: str = "stopping") -> None:
+        """Say nothing more to anybody."""
+        if self.role is not None:
+            self.role.stop(reason)
+            self.role = None
+        self.election.stop()
+        self.cnx.stop()
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def set_time(self, now_ms: int, wall_ms: int) -> None:
+        """What time it is until further notice."""
+        self.now_ms = now_ms
+        self.wall_ms = wall_ms
+        self.cnx.set_time(now_ms)
+        self.server.set_time(now_ms, wall_ms)
+        if self.role is not None:
+            self.role.set_time(now_ms, wall_ms)
+
+    def tick(self) -> None:
+        """Do what is due."""
+        now_ms = self.now_ms
+        self.cnx.tick(now_ms)
+        self.election.tick(now_ms)
+        if self.role is not None:
+            self.role.on_tick()
+        if self._read_only_ms is not None and now_ms >= self._read_only_ms:
+            self._read_only_ms = None
+            self._serve_clients(ReadOnlyServer(self))
+        self.server.tick()
+        if self.role is not None and self.role.server is not None and self.role.server is not self.server:
+            self.role.server.tick()  # leaderServes=no: it takes no clients, and looks after all sessions
+        self._settle()
+
+    def next_tick_ms(self) -> int:
+        """How long until ``tick`` has something to do."""
+        times = [self.now_ms + self.server.next_tick_ms()]
+        if (deadline := self.cnx.deadline()) is not None:
+            times.append(deadline)
+        if (deadline := self.election.deadline()) is not None:
+            times.append(deadline)
+        if self.role is not None:
+            times.append(self.role.deadline_ms())
+        for time_ms in (self._look_ms, self._read_only_ms):
+            if time_ms is not None:
+                times.append(time_ms)
+        return max(min(times) - self.now_ms, 0)
+
+    # -- connections ---------------------------------------------------------------------------------
+
+    def accept_client(self, address: tuple[str, int]) -> ServerConnection | None:
+        """A connection to the client port."""
+        return self.server.accept(address)
+
+    def accept_election(self, address: tuple[str, int]) -> ElectionConnection | None:
+        """A connection to the election port."""
+        return self.cnx.accept(address)
+
+    def accept_learner(self, address: tuple[str, int]) -> LearnerHandler | None:
+        """A connection to the quorum port; None unless we lead."""
+        return self.role.accept(address) if isinstance(self.role, Leader) else None
+
+    @property
+    def wants_learners(self) -> bool:
+        """Whether the quorum port is to be listened on."""
+        return isinstance(self.role, Leader)
+
+    def take_dials(self) -> list[Dial]:
+        """Connections to be made; each is handed out once."""
+        dials, self.dials = self.dials + self.cnx.take_dials(), []
+        return dials
+
+    # -- the log -------------------------------------------------------------------------------------
+
+    def take_batch(self) -> LogBatch | None:
+        """What has to be written now; call ``flushed`` when it is durable. Ends a batch of inputs."""
+        self._settle()
+        return self.log.take_batch()
+
+    def flushed(self) -> None:
+        """The batch taken last is durable."""
+        self.log.flushed()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for the disk."""
+        return self.log.idle
+
+    def log_txn(self, request: Request, payload: bytes) -> None:
+        """Put a txn that came from a leader into the log."""
+        self.log.log(request, payload)
+
+    def _logged(self, request: Request) -> None:
+        if self.role is not None:
+            self.role.logged(request)
+
+    @property
+    def last_zxid(self) -> Zxid:
+        """Of the newest txn we have; -1 if what we have is not to be trusted."""
+        return Zxid(-1) if self._is_untrusted else self.database.tree.last_processed_zxid
+
+    def read_log(self, after: Zxid, to: Zxid) -> Iterable[tuple[Zxid, bytes]] | None:
+        """Committed txns from the log, for a learner that comes late; None where that is too much."""
+        return self.storage.proposals(after, to, self.config.snapshot_size_factor)
+
+    def truncate(self, zxid: Zxid) -> None:
+        """Forget every txn behind this one, on disk and in memory. Raises StorageError."""
+        plan = self.storage.truncate(zxid)
+        self.committed.clear()
+        self.database = ZKDatabase(digest_enabled=self.config.digest_enabled)
+        restore(plan, self.storage, self.database, self.committed.add)
+        self.database.tree.last_processed_zxid = zxid
+
+    # -- snapshots -----------------------------------------------------------------------------------
+
+    def _snapshot_due(self) -> None:
+        """The log has grown long enough."""
+        if self._snapshot is None and self._ending is None:
+            self._begin_snapshot(
+                SnapshotJob(
+                    self.database,
+                    with_last_zxid=self.config.serialize_last_processed_zxid_enabled,
+                    done=self._snapshot_over,
+                    failed=lambda _: self._snapshot_over(),
+                )
+            )
+
+    def save_snapshot(self, done: Callable[[], None]) -> None:
+        """Write down the history that a leader sent; ``done`` is called when it is durable.
+
+        The tree in memory is that history already. So whatever becomes of the role, nobody hears our last zxid
+        before it is on disk as well.
+        """
+
+        def saved() -> None:
+            self._snapshot = None
+            self._is_saving = False
+            done()
+
+        def failed(error: StorageError) -> None:
+            self.failure = error
+
+        self._is_saving = True
+        begin = self.storage.begin_adoption
+        self._begin_snapshot(SnapshotJob(self.database, done=saved, failed=failed, begin=begin))
+
+    def _begin_snapshot(self, job: SnapshotJob) -> None:
+        self._snapshot = job
+        self._start_snapshot(job)
+
+    def _snapshot_over(self) -> None:
+        self._snapshot = None
+
+    # -- roles ---------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> ServerState:
+        """What we are."""
+        if self.role is None:
+            return ServerState.LOOKING
+        if isinstance(self.role, Leader):
+            return ServerState.LEADING
+        return ServerState.OBSERVING if self.role.is_observer else ServerState.FOLLOWING
+
+    @property
+    def zab_state(self) -> ZabState:
+        """How far we have come with it."""
+        if self.role is None:
+            return ZabState.ELECTION
+        return self.role.phase if isinstance(self.role, Leader) else self.role.zab_state
+
+    def role_ended(self, role: Leader | Learner, reason: str) -> None:
+        """Called by a role that can't go on."""
+        if role is not self.role:
+            return
+        _log.warning("%s: %s", role, reason)
+        self.role = None
+        self._ending = role
+        role.stop(reason)
+        # A snapshot holds committed txns only; what is about to be applied may never be.
+        if self._snapshot is not None and not self._is_saving:
+            self._snapshot.cancel()
+            self._snapshot = None
+        self._serve_clients(NoServer(self))
+        self.on_change()
+
+    def serving(self, server: QuorumServer | None) -> None:
+        """A role is ready for clients; None: it takes none."""
+        self._is_untrusted = False
+        assert self.role is not None
+        epoch = self.epochs.current
+        self.election.update_vote(Epoch(epoch))
+        _log.info("%s: serving, epoch %d, zxid 0x%s", self.state.name, epoch, hex64(self.last_zxid))
+        if server is not None:
+            self._serve_clients(server)
+
+    def _serve_clients(self, server: QuorumServer) -> None:
+        """Another server takes the clients from now on; those of the one before have to connect again."""
+        self.server.shut_down()
+        self.server = server
+
+    def _settle(self) -> None:
+        """Change what has to change, between two batches of inputs and never in the middle of one."""
+        if self.failure is not None:
+            raise self.failure
+        if self._ending is not None and self.log.idle and not self._is_saving:
+            self._fast_forward(self._ending)
+            self._ending = None
+            if self._designated is not None:
+                self.election.designate(*self._designated)
+                self._designated = None
+            elif self.membership.role is Role.OBSERVER:
+                delay_ms = self.config.observer_election_delay_ms
+                self._look_ms = self.now_ms + (self.random.randrange(delay_ms) if delay_ms else 0)
+            else:
+                self._look()
+        if self._look_ms is not None and self.now_ms >= self._look_ms:
+            self._look()
+        if self.role is None and self._ending is None and self._look_ms is None:
+            decided = self.election.decided
+            if decided is not None:
+                self._begin(decided.leader)
+
+    def _look(self) -> None:
+        self._look_ms = None
+        if self.config.read_only_mode_enabled:
+            self._read_only_ms = self.now_ms + grace_ms(self.config.tick_time_ms)
+        last_zxid = UNTRUSTED if self._is_untrusted else self.last_zxid
+        self.election.start(self.now_ms, last_zxid=last_zxid, current_epoch=self.epochs.current)
+
+    def _begin(self, leader_id: Sid) -> None:
+        """The election is over."""
+        self._read_only_ms = None
+        if self.server.is_read_only:
+            self._serve_clients(NoServer(self))
+        if leader_id == self.my_id:
+            self.role = leader = Leader(self)
+            self.show_config()
+            self.on_change()
+            leader.start()
+            return
+        member = self.membership.verifier.members.get(leader_id)
+        if member is None:
+            member = self.membership.last_seen.members[leader_id]
+        observer = self.membership.role is Role.OBSERVER
+        self.role = learner = Learner(self, leader_id, member.quorum, observer=observer)
+        learner.start()
+
+    def _fast_forward(self, role: Leader | Learner) -> None:
+        """What is in the log is in the tree, committed or not (``fastForwardDataBase``, ZOOKEEPER-2845)."""
+        for header, txn, _, payload in role.logged_txns():
+            self.database.apply(header.clientId, header.zxid, header.time, header.type, txn, None)
+            self.committed.add(header.zxid, payload)
+
+    # -- the election --------------------------------------------------------------------------------
+
+    def _election_message(self, sid: Sid, message: bytes) -> None:
+        self.election.receive(self.now_ms, sid, message)
+
+    def _voter_looks(self, sid: Sid) -> None:
+        if isinstance(self.role, Leader):
+            self.role.voter_looks(sid)
+
+    def _election_addresses(self) -> dict[Sid, tuple[HostPort, ...]]:
+        addresses: dict[Sid, tuple[HostPort, ...]] = {}
+        for verifier in self.membership.verifiers:
+            for sid, member in verifier.members.items():
+                addresses[sid] = tuple((address.host, address.port) for address in member.election)
+        return addresses
+
+    def _opening_timeout_ms(self) -> int:
+        configured = self.config.quorum_cnxn_timeout_ms
+        return configured if configured > 0 else self.config.sync_limit_ticks * self.config.tick_time_ms
+
+    def _newer_config(self, text: str) -> bool:
+        """Somebody has a newer configuration while we look: it is taken, and the election starts again."""
+        if not self.membership.reconfig_enabled:
+            return False
+        self.membership.activate(self.membership.read(text.encode()))
+        self._config_changed()
+        return True
+
+    # -- the configuration ---------------------------------------------------------------------------
+
+    @property
+    def verifier(self) -> QuorumVerifier:
+        """The configuration in force."""
+        return self.membership.verifier
+
+    @property
+    def last_seen_verifier(self) -> QuorumVerifier:
+        """The newest one we know; perhaps it is never committed."""
+        return self.membership.last_seen
+
+    def show_config(self) -> None:
+        """Put the configuration into the tree (``initConfigInZKDatabase``)."""
+        verifier = self.membership.verifier
+        tree: DataTree = self.database.tree
+        tree.set_config(verifier.text().encode(), Zxid(verifier.version), self.wall_ms)
+
+    def _config_changed(self) -> None:
+        """Who counts, and where they are, may be different now."""
+        membership = self.membership
+        self.election.set_config(
+            membership.verifier,
+            last_seen=membership.last_seen,
+            is_observer=membership.role is Role.OBSERVER,
+        )
+        self.cnx.set_addresses(self._election_addresses())
+        self.show_config()
+
+    def version_initial_config(self, zxid: Zxid) -> None:
+        """A configuration from a file has no version; a leader gives it its epoch's (ZOOKEEPER-1783)."""
+        membership = self.membership
+        if membership.verifier.version == 0 and membership.last_seen.version == 0:
+            # Read again from its text, as the original does: what only our own zoo.cfg says is lost.
+            plain = membership.read(membership.verifier.text().encode())
+            membership.see(plain.with_version(zxid))
+
+    def activate_initial_config(self, leader: Leader) -> None:
+        """A quorum has the newest configuration: it is in force."""
+        if self.membership.activate(self.membership.last_seen):
+            self._config_changed()
+        self.show_config()
+
+    def saw_config(self, text: bytes) -> None:
+        """A leader sent a configuration that is not committed yet."""
+        self.membership.see_text(text)
+        self.cnx.set_addresses(self._election_addresses())
+
+    def activate_seen_config(self) -> bool:
+        """UPTODATE: what NEWLEADER brought is in force. True if our role does not fit it any more."""
+        previous = self.membership.verifier
+        changed = self.membership.activate(self.membership.last_seen)
+        self._config_changed()
+        assert isinstance(self.role, Learner)
+        return changed and self._must_change(self.role, previous)
+
+    def activate_config(self, text: bytes, designated: Sid, zxid: int) -> bool:
+        """A reconfiguration is committed. True if our role or our leader is another one now.
+
+        Then the next role is known, and begins without an election.
+        """
+        role = self.role
+        assert isinstance(role, Learner)
+        was_observer = self.membership.role is Role.OBSERVER
+        changed = self.membership.activate(self.membership.read(text))
+        self._config_changed()
+        is_observer = self.membership.role is Role.OBSERVER
+        if not changed or (designated == role.leader_id and was_observer == is_observer):
+            return False
+        self._designated = (designated, Zxid(zxid))
+        return True
+
+    def _must_change(self, role: Learner, previous: QuorumVerifier) -> bool:
+        is_observer = self.membership.role is Role.OBSERVER
+        return role.is_observer != is_observer or self.membership.has_moved(role.leader_id, previous)
+
+    def reconfigured(self, text: bytes, designated: Sid, zxid: Zxid) -> None:
+        """We lead, and a reconfiguration is committed; perhaps somebody else leads from now on."""
+        self.membership.activate(self.membership.read(text))
+        self._config_changed()
+        if designated != self.my_id:
+            self._designated = (designated, zxid)
