@@ -200,7 +200,7 @@ class FastLeaderElection:
             return
         if self._finalize_ms is not None and self._finalize_ms <= now_ms:
             tracker = self._tracker(self._votes, self._proposal)
-            if tracker.has_all_quorums():
+            if self._votes and tracker.has_all_quorums():
                 self._decide(self._proposal, tracker)
                 return
             self._finalize_ms = None
@@ -316,7 +316,12 @@ class FastLeaderElection:
     def _is_denied_by_oracle(self) -> bool:
         """Of two voters one leads alone, because the oracle said so; to us it says no: so we follow."""
         verifier = self._verifier
-        return isinstance(verifier, Oracle) and verifier.need_oracle and not verifier.ask_oracle()
+        return (
+            isinstance(verifier, Oracle)
+            and len(verifier.voters) <= 2
+            and verifier.need_oracle
+            and not verifier.ask_oracle()
+        )
 
     def _tracker(self, votes: dict[Sid, Vote], vote: Vote) -> SyncedLearnerTracker:
         tracker = SyncedLearnerTracker(self._verifiers)
@@ -334,7 +339,8 @@ class FastLeaderElection:
     def _evaluate(self, now_ms: int) -> None:
         """See whether our proposal has a quorum, and whether anything else may come."""
         tracker = self._tracker(self._votes, self._proposal)
-        if not tracker.has_all_quorums():
+        # An oracle takes nobody for a quorum too.
+        if not (self._votes and tracker.has_all_quorums()):
             self._finalize_ms = None
         elif all(sid in self._votes and self._votes[sid].agrees_with(self._proposal) for sid in self._voters):
             self._decide(self._proposal, tracker)

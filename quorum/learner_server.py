@@ -28,6 +28,7 @@ from ..server.connection import ServerConnection, State
 from ..server.final import FinalRequestProcessor
 from ..server.gauges import Value
 from ..server.ops.context import Kind, RawBody
+from ..server.ops.multi import as_prepared
 from ..server.ops.table import OPERATIONS
 from ..server.request import Request
 from .local_sessions import LOCAL_ROWS
@@ -193,7 +194,7 @@ class LearnerServer(QuorumServer):
         request.zxid = Zxid(header.zxid)
         request.time_ms = header.time
         request.txn_type = kind
-        request.txn = txn
+        request.txn = txn if kind != OpCode.MULTI or waiting is None else as_prepared(txn, OPERATIONS)
         if kind == OpCode.ERROR:
             request.error = txn.err
         if kind == OpCode.CREATE_SESSION:

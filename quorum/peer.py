@@ -104,6 +104,7 @@ class QuorumPeer:
         self.failure: StorageError | None = None
         """Why this member can't go on; raised at the end of the batch of inputs."""
         self._snapshot: SnapshotJob | None = None
+        """What is being written, cancelled or not."""
         self._is_saving = False
         """Whether the tree in memory is a history that is not on disk yet."""
         self._ending: Leader | Learner | None = None
@@ -274,14 +275,13 @@ class QuorumPeer:
     # -- snapshots -----------------------------------------------------------------------------------
 
     def _snapshot_due(self) -> None:
-        """The log has grown long enough."""
-        if self._snapshot is None and self._ending is None:
+        """The log has grown long enough. Before the broadcast the tree may hold what is never committed."""
+        if self._snapshot is None and self.zab_state is ZabState.BROADCAST:
             self._begin_snapshot(
                 SnapshotJob(
                     self.database,
                     with_last_zxid=self.config.serialize_last_processed_zxid_enabled,
-                    done=self._snapshot_over,
-                    failed=lambda _: self._snapshot_over(),
+                    ended=self._snapshot_ended,
                 )
             )
 
@@ -293,7 +293,6 @@ class QuorumPeer:
         """
 
         def saved() -> None:
-            self._snapshot = None
             self._is_saving = False
             done()
 
@@ -302,13 +301,15 @@ class QuorumPeer:
 
         self._is_saving = True
         begin = self.storage.begin_adoption
-        self._begin_snapshot(SnapshotJob(self.database, done=saved, failed=failed, begin=begin))
+        self._begin_snapshot(
+            SnapshotJob(self.database, done=saved, failed=failed, ended=self._snapshot_ended, begin=begin)
+        )
 
     def _begin_snapshot(self, job: SnapshotJob) -> None:
         self._snapshot = job
         self._start_snapshot(job)
 
-    def _snapshot_over(self) -> None:
+    def _snapshot_ended(self) -> None:
         self._snapshot = None
 
     # -- roles ---------------------------------------------------------------------------------------
@@ -340,7 +341,6 @@ class QuorumPeer:
         # A snapshot holds committed txns only; what is about to be applied may never be.
         if self._snapshot is not None and not self._is_saving:
             self._snapshot.cancel()
-            self._snapshot = None
         self._serve_clients(NoServer(self))
         self.on_change()
 
@@ -363,7 +363,7 @@ class QuorumPeer:
         """Change what has to change, between two batches of inputs and never in the middle of one."""
         if self.failure is not None:
             raise self.failure
-        if self._ending is not None and self.log.idle and not self._is_saving:
+        if self._ending is not None and self.log.idle and self._snapshot is None:
             self._fast_forward(self._ending)
             self._ending = None
             if self._designated is not None:

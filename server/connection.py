@@ -397,6 +397,10 @@ class ServerConnection:
             return
         if self.state is not _ESTABLISHED:
             return
+        if request.error and request.error == ErrorCode.SESSION_MOVED:
+            # The client has another connection by now, and would not understand (ZOOKEEPER-710).
+            self.close("the session moved to another server")
+            return
         if request.operation.opcode == OpCode.CREATE_SESSION and not request.error:
             # A client may send this as a request; the original answers it like another handshake.
             password = session_password(self.session_id)

@@ -14,7 +14,7 @@ from ..jute.ids import SessionId
 from .change_records import OutstandingChanges
 from .database import DIGEST_LOG_MASK, ZKDatabase
 from .digest import as_long
-from .errors import KeeperError
+from .errors import KeeperError, SessionMoved
 from .ops.context import Kind, TxnContext
 from .ops.table import OPERATIONS
 from .request import Request
@@ -60,7 +60,10 @@ class FinalRequestProcessor:
                     raise AssertionError(f"a prepared txn does not fit the tree: {request.txn!r}") from error
                 tree.known_digests = _NOTHING_KNOWN
                 if client is not None and operation.reply is not None:
-                    body = operation.reply(request.txn, node)
+                    try:
+                        body = operation.reply(request.txn, node)
+                    except SessionMoved as moved:
+                        request.error = moved.code
                 if request.digest is not None and tree.digest != request.digest:
                     self._database.report_mismatch(zxid, as_long(request.digest))
                 if operation.opcode < 0:

@@ -27,8 +27,9 @@ class SnapshotJob:
     Args:
         database: tree and sessions.
         with_last_zxid: end with the last zxid, as 3.9 does (``serializeLastProcessedZxid.enabled``).
-        done: called once the snapshot is durable.
-        failed: called when it could not be written.
+        done: called once the snapshot is durable, unless it was cancelled.
+        failed: called when it could not be written, unless it was cancelled.
+        ended: called in any case when nothing more will be written.
         begin: opens the file; None: the one that snapshots go to in the usual way.
     """
 
@@ -39,6 +40,7 @@ class SnapshotJob:
         with_last_zxid: bool = True,
         done: Callable[[], None] | None = None,
         failed: Callable[[StorageError], None] | None = None,
+        ended: Callable[[], None] = lambda: None,
         begin: Callable[[Zxid], SnapshotFile] | None = None,
     ) -> None:
         self._database = database
@@ -49,6 +51,7 @@ class SnapshotJob:
         """Nobody wants it any more; whoever writes it stops and removes what is there."""
         self._done = done
         self._failed = failed
+        self._ended = ended
 
     @classmethod
     def of(cls, config: Config, database: ZKDatabase) -> SnapshotJob:
@@ -82,12 +85,20 @@ class SnapshotJob:
         """The tree is about to become something that this snapshot must not hold."""
         self.is_cancelled = True
 
+    # One of these is called when whoever writes it is through with it.
+
     def done(self) -> None:
         """It is durable."""
+        self._ended()
         if self._done is not None and not self.is_cancelled:
             self._done()
 
     def failed(self, error: StorageError) -> None:
         """It could not be written."""
+        self._ended()
         if self._failed is not None and not self.is_cancelled:
             self._failed(error)
+
+    def abandoned(self) -> None:
+        """It was cancelled, and what there was of it is gone."""
+        self._ended()

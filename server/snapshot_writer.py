@@ -43,15 +43,24 @@ class SnapshotWriter:
             job = self._job
             assert job is not None
             loop.background_work = True
+            failure: StorageError | None = None
+            is_whole = False
             try:
-                if await self._write(job):
-                    job.done()
+                is_whole = await self._write(job)
             except StorageError as error:
                 _log.error("snapshot failed: %s", error)
-                job.failed(error)
+                failure = error
             loop.background_work = False
             if self._job is job:
                 self._job = None
+            loop.set_time()
+            if failure is not None:
+                job.failed(failure)
+            elif is_whole:
+                job.done()
+            else:
+                job.abandoned()
+            loop.pump()
 
     async def _write(self, job: SnapshotJob) -> bool:
         """False if it was cancelled on the way."""

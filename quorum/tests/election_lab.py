@@ -329,8 +329,12 @@ class Lab:
             if found is None or not found.is_up:
                 dial.endpoint.failed("connection refused")
             elif found.sid in self.cut_off(server.sid):
-                self.at(self.now_ms + dial.timeout_ms, lambda: self._time_out(server, dial))
-                return
+                # The kernel tries again after 1 s and 3 s.
+                waited_ms = self.now_ms - started_ms
+                if 2 * waited_ms + 1000 < dial.timeout_ms:
+                    self.at(started_ms + 2 * waited_ms + 1000, connect)
+                    return
+                dial.endpoint.failed("timed out")
             else:
                 found.manager.set_time(self.now_ms)
                 accepted = found.manager.accept(("10.9.9.9", 50_000))
@@ -345,13 +349,8 @@ class Lab:
             self.after_input(server)
 
         incarnation = server.incarnation
+        started_ms = self.now_ms
         self.at(self.now_ms + self._delay(), connect)
-
-    def _time_out(self, server: Server, dial: Dial) -> None:
-        if server.is_up:
-            server.manager.set_time(self.now_ms)
-            dial.endpoint.failed("timed out")
-            self.after_input(server)
 
     def _flush(self, server: Server, endpoint: ElectionConnection) -> None:
         wire = self.wires.get(endpoint)

@@ -27,7 +27,7 @@ from ...jute.proto import (
 from ...jute.record import Record
 from ...jute.txn import ErrorTxn, MultiTxn
 from ..data_node import DataNode
-from ..errors import KeeperError, MarshallingError, Unprepared
+from ..errors import KeeperError, MarshallingError, SessionMoved, Unprepared
 from .context import Client, Operation, PrepContext, ReadContext, TxnContext
 from .create import TTL_FLAGS
 
@@ -41,11 +41,15 @@ _END: Final = _HEADER.pack(-1, True, -1)
 
 
 class PreparedMulti:
-    """A multi's sub-txns, decoded and encoded, and after application the results the client is told."""
+    """A multi's sub-txns, decoded and encoded, and after application the results the client is told.
 
-    __slots__ = ("encoded", "ops", "results")
+    ``has_moved``: an operation failed because the session is at another server now.
+    """
+
+    __slots__ = ("encoded", "has_moved", "ops", "results")
 
     def __init__(self) -> None:
+        self.has_moved = False
         self.ops: list[tuple[Operation, Record]] = []
         self.encoded: list[bytes] = []
         self.results: list[bytes] = []
@@ -138,7 +142,7 @@ def prep_multi(context: PrepContext, body: bytes) -> PreparedMulti:
 def apply_multi(context: TxnContext, txn: PreparedMulti | MultiTxn) -> None:
     """Apply all sub-txns, or none if one of them is an error."""
     if isinstance(txn, MultiTxn):
-        _replay(context, _decoded(context, txn))
+        _replay(context, _decoded(txn, context.operations))
         return
     ops, results = txn.ops, txn.results
     if any(op.opcode == OpCode.ERROR for op, _ in ops):
@@ -147,6 +151,8 @@ def apply_multi(context: TxnContext, txn: PreparedMulti | MultiTxn) -> None:
             if op.opcode == OpCode.ERROR:
                 assert isinstance(sub_txn, ErrorTxn)
                 code = sub_txn.err
+                if code == ErrorCode.SESSION_MOVED:
+                    txn.has_moved = True
             results.append(error_result(code))
         return
     for op, sub_txn in ops:
@@ -166,11 +172,18 @@ def _replay(context: TxnContext, ops: list[tuple[Operation, Record]]) -> None:
             op.apply(context, sub_txn)
 
 
-def _decoded(context: TxnContext, txn: MultiTxn) -> list[tuple[Operation, Record]]:
+def as_prepared(txn: MultiTxn, operations: dict[int, Operation]) -> PreparedMulti:
+    """A multi that another server prepared, for a client of this one. Raises JuteError."""
+    multi = PreparedMulti()
+    multi.ops = _decoded(txn, operations)
+    return multi
+
+
+def _decoded(txn: MultiTxn, operations: dict[int, Operation]) -> list[tuple[Operation, Record]]:
     """Sub-txns of a multi read from the log. Raises JuteError, also for a type that can't be there."""
     ops: list[tuple[Operation, Record]] = []
     for sub in txn.txns or ():
-        op = context.operations.get(sub.type)
+        op = operations.get(sub.type)
         if op is None or op.txn is None or not (op.in_multi or op.opcode == OpCode.ERROR):
             raise JuteError("Txn", "type", 0, f"no sub-txn has type {sub.type}")
         ops.append((op, op.txn.decode(sub.data or b"")[0]))
@@ -183,7 +196,12 @@ def error_result(code: int) -> bytes:
 
 
 def reply_multi(txn: PreparedMulti, node: DataNode | None) -> bytes:
-    """Body of ``MultiResponse``; the reply header's error is 0 even when the operations failed."""
+    """Body of ``MultiResponse``; the reply header's error is 0 even when the operations failed.
+
+    Raises SessionMoved, which is about the connection and never answered.
+    """
+    if txn.has_moved:
+        raise SessionMoved
     return b"".join((*txn.results, _END))
 
 
