@@ -112,6 +112,8 @@ class Learner(PacketConnection):
         """Committed, and not yet in the log and the tree."""
         self._saving_until: int | None = None
         """Zxid up to which the log has to be durable before NEWLEADER is acknowledged; None: all of it is."""
+        self._keeps_log = config.sync_enabled or not observer
+        """An observer may do without (``syncEnabled=no``): then it never claims a history, and starts anew."""
         self._is_over = False
 
     def __str__(self) -> str:
@@ -382,21 +384,24 @@ class Learner(PacketConnection):
         compare = self.sync_kind is not PacketType.SNAP
         database = self.peer.database
         for header, txn, digest, payload in self._committed:
-            self.peer.log_txn(_request_of(header), payload)
+            if self._keeps_log:
+                self.peer.log_txn(_request_of(header), payload)
             database.apply(
                 header.clientId, header.zxid, header.time, header.type, txn, digest if compare else None
             )
             self.peer.committed.add(header.zxid, payload)
-        if self._committed:
+        if self._committed and self._keeps_log:
             self._saving_until = self._committed[-1].header.zxid
             self._committed.clear()
         else:
+            self._committed.clear()
             self._saved()
 
     def _saved(self) -> None:
         """All of it is durable: this is the leader's history now."""
         self._saving_until = None
-        self.peer.epochs.take_over(self._epoch)
+        if self._keeps_log:
+            self.peer.epochs.take_over(self._epoch)
         self.phase = Phase.AWAIT_SERVING
         self._limit_ms = self._config.sync_limit_ticks * self._config.tick_time_ms
         self._heard()
@@ -422,6 +427,9 @@ class Learner(PacketConnection):
         self.server = LearnerServer(peer, self)
         self.send(ack(make_zxid(self._epoch, 0)))
         committed, self._committed = self._committed, deque()
+        if committed and self.sync_kind is PacketType.SNAP:
+            # The leader's tree may have gone on while it was sent, up to here.
+            peer.database.distrust_digests_until(committed[-1].header.zxid)
         for entry in (*committed, *self._received):
             self.last_queued = Zxid(entry.header.zxid)
             self._log(entry)
@@ -461,7 +469,7 @@ class Learner(PacketConnection):
             _log.warning("%s sent a packet of type %d, which is passed over", self, kind)
 
     def _log(self, entry: Entry) -> None:
-        if not self.is_observer or self._config.sync_enabled:
+        if self._keeps_log:
             self.peer.log_txn(_request_of(entry.header), entry.payload)
 
     def _commit(self, entry: Entry) -> None:

@@ -272,7 +272,11 @@ class LearnerHandler(PacketConnection):
             self.send(proposal(zxid, payload))
             self.send(commit(zxid))
         self._leader.start_forwarding(self, plan.forward_after)
-        config = peer.last_seen_verifier.text().encode()
+        if self._snapshot is None:
+            self._send_newleader()
+
+    def _send_newleader(self) -> None:
+        config = self._peer.last_seen_verifier.text().encode()
         self.send(packet(PacketType.NEWLEADER, self._leader.zxid, config))
 
     def _ack_newleader(self, zxid: int) -> None:
@@ -324,6 +328,8 @@ class LearnerHandler(PacketConnection):
         waiting, self._behind_snapshot = self._behind_snapshot, []
         for data in waiting:
             super().send(data)
+        # With what was committed while the tree was sent in front of it, the learner's tree is exact from here.
+        self._send_newleader()
 
     def _begin_snapshot(self, zxid: int) -> None:
         """A tree that fits into one piece goes out as it is now; of a larger one the rest comes later."""

@@ -348,7 +348,7 @@ class QuorumPeer:
         """A role is ready for clients; None: it takes none."""
         self._is_untrusted = False
         assert self.role is not None
-        epoch = self.epochs.current
+        epoch = self.epochs.accepted
         self.election.update_vote(Epoch(epoch))
         _log.info("%s: serving, epoch %d, zxid 0x%s", self.state.name, epoch, hex64(self.last_zxid))
         if server is not None:

@@ -273,6 +273,8 @@ class ServerConnection:
                 continue
             if kind is not _READ:
                 self._submit(xid, operation, packet)
+                if self.state is not _ESTABLISHED:
+                    break  # what follows was asked behind a write that is lost
                 alive = opcode != OpCode.CLOSE_SESSION
             elif waiting:
                 if self._reads_waiting >= READS_WAITING_MAX:

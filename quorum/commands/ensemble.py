@@ -11,6 +11,8 @@ connect is said on standard output once a quorum serves.
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,7 +35,7 @@ from ..launcher.layout import (
 )
 from ..launcher.reserved_port import ReservedPort
 from .process import EXIT_BAD_INVOCATION, EXIT_OK, EXIT_UNEXPECTED, StopSignals, complain
-from .serve import LOG_LEVELS
+from .serve import LOG_LEVELS, parse_defines, run_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,28 +147,42 @@ def _run(
     layout: EnsembleLayout, folder: Path, defines: Sequence[str], log_level: str, stop: StopSignals
 ) -> int:
     """Run it until stopped; the exit code."""
-    from ..launcher.member_process import serve_command
     from ..launcher.supervisor import Supervisor
 
+    parent = os.getpid()
     with ExitStack() as held:
         for member in layout.members:
             for port in member.ports:
                 held.callback(_reserve(port).release)
         write_layout(layout, folder)
 
-        def command(member: MemberLayout) -> list[str]:
-            config = config_path(folder, member).absolute()
-            return serve_command(config, properties=defines, log_level=log_level)
+        def serve(member: MemberLayout) -> int:
+            held.close()
+            config = str(config_path(folder, member).absolute())
+            own_stop = StopSignals()
+            own_stop.install()
+            return run_server(
+                [config], parse_defines(defines), stop=own_stop, log_level=log_level, parent=parent
+            )
 
-        supervisor = Supervisor(layout, folder, command)
+        _import_what_servers_need()
+        supervisor = Supervisor(layout, folder, serve)
         stop.at_sudden_end.append(supervisor.kill)
         stop.install(signal.SIGHUP)
         try:
             supervisor.start()
+            gc.enable()
             return _watch(supervisor, layout, folder, stop)
         finally:
             supervisor.kill()
             stop.forget()
+
+
+def _import_what_servers_need() -> None:
+    """Once for all of them."""
+    import javaproperties  # noqa: F401
+
+    from .. import driver  # noqa: F401
 
 
 def _watch(supervisor: Supervisor, layout: EnsembleLayout, folder: Path, stop: StopSignals) -> int:

@@ -78,7 +78,7 @@ def serve(
         arguments = ("0", stop.make_temporary_folder())
     try:
         context.exit(
-            run_server(arguments, _properties(defines), stop=stop, log_level=log_level, parent=parent)
+            run_server(arguments, parse_defines(defines), stop=stop, log_level=log_level, parent=parent)
         )
     finally:
         stop.remove_temporary_folder()
@@ -134,7 +134,7 @@ def _server_for(config: Config, ensemble: EnsembleConfig | None) -> ZooKeeperSer
     return EnsembleServer(config, ensemble)
 
 
-def _properties(defines: tuple[str, ...]) -> dict[str, str]:
+def parse_defines(defines: Sequence[str]) -> dict[str, str]:
     """-Dname=value, as Java reads it: the last of two wins, no `=` means an empty value."""
     return {name: value for name, _, value in (define.partition("=") for define in defines)}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,17 +27,17 @@ STOP_TIMEOUT_S: Final = 10.0
 
 _LINE_MAX: Final = 64 * 1024
 
-Command = Callable[[MemberLayout], Sequence[str]]
-"""The command line that serves a member."""
+Serve = Callable[[MemberLayout], int]
+"""Serves a member, in a process of its own, until it is told to end; the exit code."""
 
 
 class Supervisor:
     """The processes of one ensemble. `start` them, then `run`; `kill` may be called at any time."""
 
-    def __init__(self, layout: EnsembleLayout, folder: Path, command: Command) -> None:
+    def __init__(self, layout: EnsembleLayout, folder: Path, serve: Serve) -> None:
         self._layout = layout
         self._folder = folder
-        self._command = command
+        self._serve = serve
         self.members: list[MemberProcess] = []
         """The processes, in the order of their numbers."""
         self._stop = trio.Event()
@@ -44,7 +45,13 @@ class Supervisor:
     def start(self) -> None:
         """Start all servers. Raises OSError."""
         for member in self._layout.members:
-            self.members.append(MemberProcess(member, self._command(member), self._folder / str(member.sid)))
+            self.members.append(MemberProcess(member, partial(self._become, member)))
+
+    def _become(self, member: MemberLayout) -> int:
+        """In the new process, which has nothing to do with the others."""
+        for other in self.members:
+            other.close()
+        return self._serve(member)
 
     def kill(self) -> None:
         """End every process now, without a word, and let go of them. Once or more."""
@@ -83,7 +90,7 @@ class Supervisor:
     async def _follow(self, member: MemberProcess, its_end: trio.Event, terminal: Terminal) -> None:
         """Show a server's log to its end, which is that of the process; then say how it ended."""
         sid = member.layout.sid
-        stream = trio.lowlevel.FdStream(os.dup(member.log.fileno()))
+        stream = trio.lowlevel.FdStream(os.dup(member.log_fd))
         rest = b""
         async with stream:
             while chunk := await stream.receive_some(_LINE_MAX):

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import trio
@@ -23,6 +24,9 @@ from zoolet.quorum.launcher.member_process import MemberProcess
 from zoolet.quorum.launcher.supervisor import Supervisor
 from zoolet.quorum.launcher.terminal import Terminal
 from zoolet.quorum.main import cli
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+"""pytest-xdist has a thread of its own in this process; a server's process has nothing to do with it."""
 
 COMMAND = [sys.executable, "-m", "zoolet.quorum", "ensemble"]
 TIMEOUT_S = 30.0
@@ -71,14 +75,14 @@ class Fakes:
         for member in self.layout.members:
             (folder / str(member.sid)).mkdir()
         self.supervisor = Supervisor(
-            self.layout, folder, lambda member: self.command(member, modes[member.sid - 1])
+            self.layout, folder, lambda member: self.serve(member, modes[member.sid - 1])
         )
         self.shown = Shown()
         self.announced = 0
 
     @staticmethod
-    def command(member: MemberLayout, mode: str) -> list[str]:
-        return [sys.executable, "-c", FAKE_SERVER, str(member.client_port), mode]
+    def serve(member: MemberLayout, mode: str) -> NoReturn:
+        os.execv(sys.executable, [sys.executable, "-c", FAKE_SERVER, str(member.client_port), mode])
 
     async def run(self, during: Callable[[Fakes], None]) -> bool:
         """Run until a quorum is announced, then do `during`."""
@@ -125,13 +129,32 @@ def test_a_server_that_was_killed_is_reported_with_the_signal(tmp_path: Path) ->
     assert any("server 1 was ended by SIGKILL" in line for line in fakes.shown.lines)
 
 
-def test_processes_tell_how_they_ended(tmp_path: Path) -> None:
-    layout = plan_layout(1).members[0]
-    for command, words in (("exit 7", "ended with exit code 7"), ("kill -9 $$", "was ended by SIGKILL")):
-        process = MemberProcess(layout, ["sh", "-c", command], tmp_path)
-        assert select.select([process.pidfd], [], [], TIMEOUT_S)[0]
-        assert process.ending == words
-        process.close()
+def kill_yourself() -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def fail() -> int:
+    raise ValueError("whatever")
+
+
+@pytest.mark.parametrize(
+    ("run", "words", "logged"),
+    [
+        (lambda: 7, "ended with exit code 7", ""),
+        (kill_yourself, "was ended by SIGKILL", ""),
+        (fail, "ended with exit code 1", "ValueError: whatever\n"),
+        (lambda: sys.exit(3), "ended with exit code 3", ""),
+    ],
+)
+def test_processes_tell_how_they_ended(run: Callable[[], int], words: str, logged: str) -> None:
+    process = MemberProcess(plan_layout(1).members[0], run)
+    assert select.select([process.pidfd], [], [], TIMEOUT_S)[0]
+    assert process.ending == words
+    assert os.read(process.log_fd, 65536).decode().endswith(logged)
+    process.kill()
+    process.close()
+    process.close()
 
 
 # --- the command ------------------------------------------------------------------------------------------

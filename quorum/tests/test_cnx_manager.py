@@ -1,0 +1,558 @@
+"""The election's connections, one rule of who dials, who keeps and what is said at a time."""
+
+from __future__ import annotations
+
+import logging
+from struct import pack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zoolet.jute.election import OBSERVER_SID, OPENING_V2, HostPort, Opening
+from zoolet.jute.framing import frame
+from zoolet.jute.ids import Sid
+from zoolet.quorum.cnx_manager import (
+    CALL_BACK_MS,
+    STRANGERS_MAX,
+    ElectionConnection,
+    QuorumCnxManager,
+    State,
+)
+from zoolet.quorum.dial import Dial
+from zoolet.quorum.tests.election_lab import election_address
+from zoolet.server.endpoint import Endpoint
+
+CALLER: HostPort = ("10.9.9.9", 50_000)
+ONE, TWO, THREE, FOUR, STRANGER = Sid(1), Sid(2), Sid(3), Sid(4), Sid(77)
+
+
+def opening(sid: int, *addresses: HostPort) -> bytes:
+    return Opening(Sid(sid), addresses or (election_address(sid),), OPENING_V2).encode()
+
+
+class Desk:
+    """A manager, and everything it wants of the outside. The members are 1 to 4."""
+
+    def __init__(self, sid: int = 2, *, multi_address: bool = False) -> None:
+        self.heard: list[tuple[int, bytes]] = []
+        self.dirty: dict[Endpoint, None] = {}
+        self.manager = QuorumCnxManager(
+            Sid(sid),
+            (election_address(sid), ("192.168.0.2", 3889)),
+            {Sid(n): (election_address(n),) for n in range(1, 5)},
+            lambda sender, message: self.heard.append((sender, message)),
+            self.dirty,
+            now_ms=1000,
+            multi_address=multi_address,
+            opening_timeout_ms=10_000,
+        )
+
+    def dial(self) -> Dial:
+        """The one connection that is wanted."""
+        (dial,) = self.manager.take_dials()
+        return dial
+
+    def called_by(self, data: bytes) -> ElectionConnection:
+        """Somebody connects and sends this."""
+        connection = self.manager.accept(CALLER)
+        assert connection is not None
+        connection.receive(data)
+        return connection
+
+    def connect_to(self, sid: int) -> ElectionConnection:
+        """Dial a smaller sid, successfully, and take what is sent."""
+        self.manager.connect(Sid(sid))
+        connection = self.connected(self.dial())
+        assert sent(connection).startswith(opening_of_two())
+        return connection
+
+    def connected(self, dial: Dial) -> ElectionConnection:
+        """The dial succeeds."""
+        assert isinstance(dial.endpoint, ElectionConnection)
+        dial.endpoint.connected(dial.addresses[0])
+        return dial.endpoint
+
+
+def opening_of_two() -> bytes:
+    return Opening(TWO, (election_address(2),)).encode()
+
+
+def sent(connection: ElectionConnection) -> bytes:
+    """What the connection has to say, as taken by the socket."""
+    data = b"".join(connection.out)
+    connection.out.clear()
+    assert connection.unsent_bytes == len(data)
+    connection.unsent_bytes = 0
+    return data
+
+
+# --- who keeps the connection ---------------------------------------------------------------------------
+
+
+def test_who_dials_a_smaller_sid_keeps_the_connection() -> None:
+    desk = Desk(sid=2)
+    desk.manager.send(ONE, b"vote")
+
+    dial = desk.dial()
+    assert dial.addresses == (election_address(1),)
+    connection = desk.connected(dial)
+
+    assert sent(connection) == opening_of_two() + frame(b"vote")
+    assert connection.state is State.ESTABLISHED
+    assert connection in desk.dirty
+
+
+def test_who_dials_a_larger_sid_says_who_it_is_and_closes() -> None:
+    desk = Desk(sid=2)
+    desk.manager.send(THREE, b"vote")
+
+    connection = desk.connected(desk.dial())
+
+    assert sent(connection) == opening_of_two()
+    assert connection.is_closing
+    assert not desk.manager.is_connected(THREE)
+
+
+def test_a_call_from_a_larger_sid_is_kept_and_gets_what_waited() -> None:
+    desk = Desk(sid=2)
+    desk.manager.send(THREE, b"vote")
+    desk.connected(desk.dial()).closed()
+
+    connection = desk.called_by(opening(3) + frame(b"hello"))
+
+    assert connection.state is State.ESTABLISHED
+    assert desk.heard == [(3, b"hello")]
+    assert sent(connection) == frame(b"vote")
+
+
+def test_a_call_from_a_smaller_sid_is_closed_and_called_back_where_it_says() -> None:
+    desk = Desk(sid=2)
+
+    connection = desk.called_by(opening(1, ("10.1.1.1", 4888), ("10.1.1.2", 4888)))
+
+    assert connection.is_closing
+    assert not sent(connection)
+    # Its configured address is the last resort.
+    assert desk.dial().addresses == (("10.1.1.1", 4888), ("10.1.1.2", 4888), election_address(1))
+
+
+def test_a_wildcard_address_is_called_back_where_the_configuration_says() -> None:
+    """ZOOKEEPER-2164: servers with 0.0.0.0 in their configuration could not come back after a restart."""
+    desk = Desk(sid=2)
+
+    desk.called_by(opening(1, ("0.0.0.0", 3888)))
+
+    assert desk.dial().addresses == (election_address(1),)
+
+
+def test_a_server_before_3_5_is_called_back_where_the_configuration_says() -> None:
+    desk = Desk(sid=2)
+
+    desk.called_by(pack(">q", 1))
+
+    assert desk.dial().addresses == (election_address(1),)
+
+
+def test_a_smaller_sid_that_calls_again_loses_the_connection_it_had() -> None:
+    """It has been restarted, and what looks like a connection is one with a process that is gone."""
+    desk = Desk(sid=2)
+    old = desk.connect_to(1)
+
+    desk.called_by(opening(1))
+
+    assert old.is_closing
+    new = desk.connected(desk.dial())
+    assert new.state is State.ESTABLISHED
+
+
+def test_a_newer_connection_from_a_larger_sid_takes_the_place_of_the_older_one() -> None:
+    desk = Desk(sid=2)
+    old = desk.called_by(opening(3))
+
+    new = desk.called_by(opening(3))
+    desk.manager.send(THREE, b"vote")
+
+    assert old.is_closing
+    assert sent(new) == frame(b"vote")
+    old.closed()
+    assert desk.manager.is_connected(THREE)
+
+
+def test_our_own_sid_is_logged_and_closed(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(sid=2)
+
+    with caplog.at_level(logging.WARNING):
+        connection = desk.called_by(opening(2) + frame(b"vote"))
+
+    assert connection.is_closing
+    assert "our own sid" in caplog.text
+    assert desk.heard == []
+    assert desk.manager.take_dials() == []
+
+
+def test_observers_without_a_sid_get_negative_ones_and_keep_their_connections() -> None:
+    desk = Desk(sid=2)
+
+    first = desk.called_by(opening(OBSERVER_SID) + frame(b"a"))
+    second = desk.called_by(opening(OBSERVER_SID) + frame(b"b"))
+    desk.manager.send(Sid(-2), b"answer")
+
+    assert desk.heard == [(-1, b"a"), (-2, b"b")]
+    assert sent(first) == b""
+    assert sent(second) == frame(b"answer")
+
+
+def test_several_addresses_are_told_only_when_they_are_enabled() -> None:
+    desk = Desk(sid=2, multi_address=True)
+    desk.manager.connect(ONE)
+
+    told = Opening(TWO, (election_address(2), ("192.168.0.2", 3889)), OPENING_V2)
+
+    assert sent(desk.connected(desk.dial())) == told.encode()
+
+
+# --- servers that are not members -----------------------------------------------------------------------
+
+
+def test_a_stranger_with_a_larger_sid_is_heard_and_answered() -> None:
+    """A server that is about to join with a reconfiguration knows us before we know it."""
+    desk = Desk(sid=2)
+
+    connection = desk.called_by(opening(STRANGER) + frame(b"vote"))
+    desk.manager.send(STRANGER, b"answer")
+
+    assert desk.heard == [(STRANGER, b"vote")]
+    assert sent(connection) == frame(b"answer")
+
+
+def test_a_stranger_with_a_smaller_sid_is_called_back() -> None:
+    desk = Desk(sid=4)
+    desk.manager.set_addresses({})
+
+    desk.called_by(opening(3, ("10.1.1.3", 3888)))
+
+    assert desk.dial().addresses == (("10.1.1.3", 3888),)
+
+
+def test_nothing_is_kept_for_a_stranger_that_is_not_connected() -> None:
+    desk = Desk(sid=2)
+    desk.manager.send(STRANGER, b"lost")
+    connection = desk.called_by(opening(STRANGER))
+
+    assert sent(connection) == b""
+    desk.manager.send(STRANGER, b"answer")
+    assert sent(connection) == frame(b"answer")
+    connection.abort("gone")
+    connection.closed()
+
+    assert sent(desk.called_by(opening(STRANGER))) == b""
+    assert desk.manager.take_dials() == []
+
+
+def test_strangers_are_bounded_and_members_come_through_all_the_same() -> None:
+    desk = Desk(sid=2)
+    kept = [desk.called_by(opening(1000 + n)) for n in range(STRANGERS_MAX)]
+
+    assert not any(connection.is_closing for connection in kept)
+    assert desk.called_by(opening(999)).is_closing
+    assert desk.called_by(opening(OBSERVER_SID)).is_closing
+    assert not desk.called_by(opening(3)).is_closing
+    desk.manager.connect(ONE)
+    assert desk.dial().addresses == (election_address(1),)
+
+
+def test_addresses_of_members_may_change() -> None:
+    desk = Desk(sid=2)
+    desk.manager.send(ONE, b"vote")
+    first = desk.dial()
+    first.endpoint.failed("refused")
+
+    desk.manager.set_addresses({ONE: (("10.2.2.2", 3888),)})
+    desk.manager.connect(ONE)
+    desk.manager.send(THREE, b"no longer a member")
+
+    assert desk.dial().addresses == (("10.2.2.2", 3888),)
+
+
+def test_what_waits_for_a_former_member_is_forgotten() -> None:
+    desk = Desk(sid=2)
+    desk.manager.send(THREE, b"vote")
+
+    desk.manager.set_addresses({ONE: (election_address(1),)})
+
+    assert sent(desk.called_by(opening(3))) == b""
+
+
+# --- what is said ---------------------------------------------------------------------------------------
+
+
+def test_only_the_newest_message_waits() -> None:
+    desk = Desk(sid=2)
+    for message in (b"first", b"second", b"third"):
+        desk.manager.send(ONE, message)
+
+    connection = desk.connected(desk.dial())
+
+    assert sent(connection) == opening_of_two() + frame(b"third")
+
+
+def test_only_the_newest_message_waits_for_a_socket_that_is_full() -> None:
+    desk = Desk(sid=2)
+    connection = desk.connect_to(1)
+    desk.manager.send(ONE, b"first")
+    assert not connection.has_backlog
+
+    desk.manager.send(ONE, b"second")
+    desk.manager.send(ONE, b"third")
+
+    assert connection.has_backlog
+    assert sent(connection) == frame(b"first")
+    connection.resume()
+    assert sent(connection) == frame(b"third")
+    assert not connection.has_backlog
+
+
+def test_the_last_message_is_said_again_on_a_new_connection() -> None:
+    """It may have been on its way when the connection before it broke."""
+    desk = Desk(sid=2)
+    old = desk.called_by(opening(3))
+    desk.manager.send(THREE, b"vote")
+    assert sent(old) == frame(b"vote")
+
+    old.abort("reset")
+    new = desk.called_by(opening(3))
+
+    assert sent(new) == frame(b"vote")
+
+
+def test_a_message_that_waits_is_said_instead_of_the_last_one() -> None:
+    desk = Desk(sid=2)
+    old = desk.called_by(opening(3))
+    desk.manager.send(THREE, b"old vote")
+    sent(old)
+    old.abort("reset")
+    desk.manager.send(THREE, b"new vote")
+
+    new = desk.called_by(opening(3))
+
+    assert sent(new) == frame(b"new vote")
+
+
+def test_what_is_said_to_ourselves_comes_back_at_once() -> None:
+    desk = Desk(sid=2)
+
+    desk.manager.send(TWO, b"vote")
+
+    assert desk.heard == [(2, b"vote")]
+    assert desk.manager.take_dials() == []
+
+
+# --- dialling -------------------------------------------------------------------------------------------
+
+
+def test_one_member_is_dialled_once_at_a_time() -> None:
+    desk = Desk(sid=2)
+    desk.manager.send(ONE, b"vote")
+    dial = desk.dial()
+
+    desk.manager.send(ONE, b"newer")
+    desk.manager.connect(ONE)
+
+    assert desk.manager.take_dials() == []
+    dial.endpoint.failed("refused")
+    dial.endpoint.closed()
+    assert desk.manager.take_dials() == []
+    desk.manager.connect(ONE)
+    assert len(desk.manager.take_dials()) == 1
+
+
+def test_a_connected_member_is_not_dialled() -> None:
+    desk = Desk(sid=2)
+    desk.connect_to(1)
+
+    desk.manager.connect(ONE)
+
+    assert desk.manager.take_dials() == []
+
+
+def test_a_larger_sid_gets_time_to_call_back() -> None:
+    """Calling it again would make it drop the connection that it is just making."""
+    desk = Desk(sid=2)
+    desk.manager.send(THREE, b"vote")
+    desk.connected(desk.dial()).closed()
+
+    desk.manager.set_time(1000 + CALL_BACK_MS - 1)
+    desk.manager.send(THREE, b"newer")
+    assert desk.manager.take_dials() == []
+
+    desk.manager.set_time(1000 + CALL_BACK_MS)
+    desk.manager.connect(THREE)
+    assert len(desk.manager.take_dials()) == 1
+
+
+def test_a_call_that_comes_while_we_dial_makes_our_own_unnecessary() -> None:
+    desk = Desk(sid=2)
+    desk.manager.send(THREE, b"vote")
+    dial = desk.dial()
+    connection = desk.called_by(opening(3))
+    assert sent(connection) == frame(b"vote")
+
+    late = desk.connected(dial)
+
+    # Not even our name: the other end would give up the connection that stands.
+    assert sent(late) == b""
+    assert late.is_closing
+    assert connection.state is State.ESTABLISHED
+
+
+def test_a_dial_that_hangs_gives_way_to_calling_back() -> None:
+    """It was begun when the other side could not be reached; now it has called."""
+    desk = Desk(sid=2)
+    desk.manager.connect(ONE)
+    hanging = desk.dial()
+
+    desk.manager.set_time(1000 + CALL_BACK_MS)
+    desk.called_by(opening(1))
+
+    assert hanging.endpoint.is_closing
+    connection = desk.connected(desk.dial())
+    assert connection.state is State.ESTABLISHED
+    hanging.endpoint.connected(election_address(1))
+    hanging.endpoint.closed()
+    assert desk.manager.is_connected(ONE)
+
+
+def test_one_that_can_t_be_reached_does_not_hold_up_the_others() -> None:
+    """ZOOKEEPER-2930, -3756: the original once dialled one after the other, and waited 5 s for each."""
+    desk = Desk(sid=4)
+    for sid in (ONE, TWO, THREE):
+        desk.manager.send(sid, b"vote")
+
+    dials = desk.manager.take_dials()
+
+    assert [dial.addresses for dial in dials] == [(election_address(sid),) for sid in (1, 2, 3)]
+    assert desk.connected(dials[2]).state is State.ESTABLISHED
+
+
+# --- bad input ------------------------------------------------------------------------------------------
+
+
+def test_a_caller_that_says_nothing_is_closed_after_a_while_and_holds_up_nobody() -> None:
+    """ZOOKEEPER-2186: in the original it kept all others from being accepted."""
+    desk = Desk(sid=2)
+    silent = desk.manager.accept(CALLER)
+    assert silent is not None
+    desk.manager.set_time(5000)
+
+    assert desk.called_by(opening(3)).state is State.ESTABLISHED
+    assert desk.manager.deadline() == 11_000
+    desk.manager.tick(10_999)
+    assert not silent.is_closing
+    desk.manager.tick(11_000)
+    assert silent.is_closing
+    assert desk.manager.deadline() is None
+
+
+def test_of_too_many_silent_callers_the_oldest_goes() -> None:
+    desk = Desk(sid=2)
+    silent = [desk.manager.accept(CALLER) for _ in range(STRANGERS_MAX)]
+
+    assert desk.called_by(opening(3)).state is State.ESTABLISHED
+    assert [connection.is_closing for connection in silent if connection][:2] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pack(">q", -3),
+        pack(">qqi", -65536, 3, 0),
+        pack(">qqi", -65536, 3, 2049),
+        pack(">qqi4s", -65536, 3, 4, b"zk:x"),
+        b"GET / HTTP/1.1\r\n\r\n" + b"\xff" * 20,
+    ],
+)
+def test_an_opening_that_is_none_closes_the_connection(data: bytes) -> None:
+    desk = Desk(sid=2)
+    other = desk.called_by(opening(3))
+
+    connection = desk.called_by(data)
+
+    assert connection.is_closing
+    assert other.state is State.ESTABLISHED
+
+
+@pytest.mark.parametrize("length", [0, -1, 512 * 1024 + 1])
+def test_a_frame_of_a_bad_length_closes_that_connection_only(length: int) -> None:
+    desk = Desk(sid=2)
+    other = desk.called_by(opening(4))
+    connection = desk.called_by(opening(3))
+
+    connection.receive(frame(b"good") + pack(">i", length) + frame(b"lost"))
+
+    assert desk.heard == [(3, b"good")]
+    assert connection.is_closing
+    assert other.state is State.ESTABLISHED
+    assert not desk.manager.is_connected(THREE)
+
+
+def test_the_largest_frame_is_taken() -> None:
+    desk = Desk(sid=2)
+    message = bytes(512 * 1024)
+
+    desk.called_by(opening(3) + frame(message))
+
+    assert desk.heard == [(3, message)]
+
+
+@given(st.lists(st.integers(0, 80), max_size=8))
+def test_bytes_may_come_in_any_pieces(cuts: list[int]) -> None:
+    desk = Desk(sid=2)
+    data = opening(3) + frame(b"first") + frame(b"second")
+    connection = desk.manager.accept(CALLER)
+    assert connection is not None
+
+    borders = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    for index, start in enumerate(borders[:-1]):
+        connection.receive(data[start : borders[index + 1]])
+
+    assert desk.heard == [(3, b"first"), (3, b"second")]
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5))
+def test_random_bytes_never_raise(chunks: list[bytes]) -> None:
+    desk = Desk(sid=2)
+    fresh = desk.manager.accept(CALLER)
+    assert fresh is not None
+    for connection in (fresh, desk.called_by(opening(3))):
+        for chunk in chunks:
+            if connection.wants_input:
+                connection.receive(chunk)
+
+
+# --- the end --------------------------------------------------------------------------------------------
+
+
+def test_after_the_end_nothing_is_accepted_said_or_dialled() -> None:
+    desk = Desk(sid=2)
+    established = desk.called_by(opening(3))
+    silent = desk.manager.accept(CALLER)
+    desk.manager.connect(ONE)
+    (dial,) = desk.manager.take_dials()
+    desk.manager.send(FOUR, b"vote")
+
+    desk.manager.stop()
+
+    assert established.is_closing
+    assert silent is not None
+    assert silent.is_closing
+    assert desk.manager.accept(CALLER) is None
+    assert desk.manager.take_dials() == []
+    desk.manager.send(ONE, b"vote")
+    assert desk.manager.take_dials() == []
+    late = desk.connected(dial)
+    assert sent(late) == b""
+    assert late.is_closing
+    for connection in (established, silent, late):
+        connection.closed()
+        connection.closed()
+        assert connection.state is State.CLOSED
