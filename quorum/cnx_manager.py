@@ -9,7 +9,8 @@ of the two that may come up, only those are kept that go from the larger sid to 
 
 To each member only the newest message waits: an older one is out of date. When a connection comes up with
 nothing waiting, the last message is said again, because it may have been lost with the connection before.
-Messages may therefore come twice, and may come late; they are never reordered on one connection.
+Messages may therefore come twice, and may come late; they are never reordered on one connection. What is said
+again is what is true by then (``restate``); the original may repeat votes of elections that are long over.
 
 Dialling is tried when there is something to say (``send``) or somebody asks for it (``connect``), as in the
 original; there is no timer for it here. The election asks often while it looks for a leader, see
@@ -129,9 +130,11 @@ class ElectionConnection:
 
     def failed(self, reason: str) -> None:
         """Nobody could be reached."""
-        if self.state is State.CONNECTING:
-            _log.debug("cannot open a channel to %s at %s: %s", self.sid, self.where, reason)
+        was_wanted = self.state is State.CONNECTING
         self.closed()
+        if was_wanted:
+            _log.debug("cannot open a channel to %s at %s: %s", self.sid, self.where, reason)
+            self._manager.dial_failed(self)
 
     def receive(self, chunk: bytes) -> None:
         """Take bytes from the socket. What they are can only ever close this connection."""
@@ -157,9 +160,12 @@ class ElectionConnection:
 
     def abort(self, reason: str) -> None:
         """The other end closed, or the socket failed."""
+        was_established = self.state is State.ESTABLISHED
         self.close(reason)
         self.close_deadline_ms = 0
         self._manager.dirty[self] = None
+        if was_established:
+            self._manager.broken(self)
 
     def closed(self) -> None:
         """The socket is gone."""
@@ -216,6 +222,8 @@ class QuorumCnxManager:
             order in which they are tried. ``set_addresses`` replaces it.
         on_message: called with sender and message for every message, from whomever it is.
         dirty: endpoints with something to send, or to close, put themselves in here.
+        on_disconnected: called with a member whose connection has broken.
+        on_unreachable: called with a member that was dialled in vain.
         opening_timeout_ms: how long a caller may take to say who it is (``quorumCnxnTimeoutMs``, or else
             syncLimit ticks).
         connect_timeout_ms: ``zookeeper.cnxTimeout``.
@@ -232,6 +240,8 @@ class QuorumCnxManager:
         on_message: Callable[[Sid, bytes], None],
         dirty: dict[Endpoint, None],
         *,
+        on_disconnected: Callable[[Sid], None] = lambda _: None,
+        on_unreachable: Callable[[Sid], None] = lambda _: None,
         now_ms: int = 0,
         multi_address: bool = False,
         opening_timeout_ms: int = 10_000,
@@ -244,6 +254,8 @@ class QuorumCnxManager:
         self._my_addresses = my_addresses
         self._addresses = dict(addresses)
         self._on_message = on_message
+        self._on_disconnected = on_disconnected
+        self._on_unreachable = on_unreachable
         self._version = OPENING_V2 if multi_address else OPENING_V1
         self._connect_timeout_ms = connect_timeout_ms
         self._established: dict[Sid, ElectionConnection] = {}
@@ -305,6 +317,11 @@ class QuorumCnxManager:
             self.flush(connection)
         else:
             self.connect(sid)
+
+    def restate(self, message: bytes) -> None:
+        """What was said to anybody is out of date: on new connections this is said from now on."""
+        for said in (self._waiting, self._last_sent):
+            said.update(dict.fromkeys(said, message))
 
     def connect(self, sid: Sid) -> None:
         """Dial a member, unless there is a connection or one is being made."""
@@ -389,6 +406,18 @@ class QuorumCnxManager:
             connection.close("it has the larger sid and will call back")
         else:
             self._establish(connection)
+
+    def broken(self, connection: ElectionConnection) -> None:
+        """The other end has gone."""
+        sid = connection.sid
+        if sid is not None and sid in self._addresses and sid not in self._established:
+            self._on_disconnected(sid)
+
+    def dial_failed(self, connection: ElectionConnection) -> None:
+        """Nobody is there."""
+        sid = connection.sid
+        if sid is not None and sid in self._addresses and sid not in self._established:
+            self._on_unreachable(sid)
 
     def connection_closing(self, connection: ElectionConnection) -> None:
         """A connection is no longer any use."""

@@ -19,10 +19,12 @@ Ours to choose, and different from the original (none of it can be seen in a sin
 
 - When every voter of the configuration has voted in this round and all agree, nothing better can come, and
   the decision is immediate. The wait is for the voters that have not been heard.
+- Nor is there a wait for a voter that has been there before and is now dialled in vain: it is the leader that
+  died. A voter that was never heard may be about to start, and is waited for.
 - The wait is counted from the moment when the quorum stood; in the original each message prolongs it.
 - While looking, voters that are not connected are dialled again after 100 ms, doubling to 1 s, so that a
-  server that comes back is found at once; the original does so with the notifications, in the end once a
-  minute.
+  server that comes back is found at once; one whose connection breaks is dialled at once. The original does
+  so with the notifications, in the end once a minute.
 - The back-off of the notifications starts anew when there is news to tell. They are repeated whether or not
   queues have drained: ``send`` replaces what waits and dials if need be, which is the same.
 - Servers without a vote that asked while we looked are told the result when it is there. What they get before
@@ -76,6 +78,7 @@ class FastLeaderElection:
         is_observer: we learn the result without voting.
         send: tells a server something; may lose it.
         connect: dials a server that is not connected.
+        restate: what was said before is out of date; this is the message for whoever connects from now on.
         on_newer_config: called with the text of a configuration that is newer than ours, while looking.
             Whoever wants it calls ``set_config`` and returns True, and the election starts again.
         on_looking_voter: called with the sid of every voter that looks while we lead, for the leader may have
@@ -97,6 +100,7 @@ class FastLeaderElection:
         is_observer: bool = False,
         send: Callable[[Sid, bytes], None],
         connect: Callable[[Sid], None],
+        restate: Callable[[bytes], None] = lambda _: None,
         on_newer_config: Callable[[str], bool] = lambda _: False,
         on_looking_voter: Callable[[Sid], None] = lambda _: None,
         finalize_wait_ms: int = FINALIZE_WAIT_MS,
@@ -110,6 +114,7 @@ class FastLeaderElection:
         self.leading_tracker: SyncedLearnerTracker | None = None
         self._send = send
         self._connect = connect
+        self._restate = restate
         self._on_newer_config = on_newer_config
         self._on_looking_voter = on_looking_voter
         self._finalize_wait_ms = finalize_wait_ms
@@ -120,6 +125,8 @@ class FastLeaderElection:
         self._votes: dict[Sid, Vote] = {}  # of this round (Java: recvset)
         self._answers: dict[Sid, Vote] = {}  # of those that have decided (Java: outofelection)
         self._waiting: dict[Sid, int] = {}  # and when they were answered
+        self._heard: set[Sid] = set()  # voters that have been there at some time
+        self._gone: set[Sid] = set()  # and are not there any more
         self._last_zxid, self._current_epoch = Zxid(0), Epoch(0)
         self._finalize_ms: int | None = None
         self._notify_ms = self._notify_interval_ms = 0
@@ -155,6 +162,7 @@ class FastLeaderElection:
         self.round = to_signed64(self.round + 1)
         self._votes.clear()
         self._answers.clear()
+        self._gone.clear()
         self._last_zxid, self._current_epoch = last_zxid, current_epoch
         # As in the original, a participant outside the list tells its zxid and epoch, but proposes nobody.
         candidate = self.my_sid if self.my_sid in self._verifier.voters else Sid(NOBODY)
@@ -181,6 +189,9 @@ class FastLeaderElection:
             self._see_config(now_ms, sid, config)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("while %s, from %d: %s", self.state.name, sid, _describe(notification))
+        if sid in self._voters:
+            self._heard.add(sid)
+            self._gone.discard(sid)
         asks = notification.state is _LOOKING
         if self.state is _LOOKING and sid in self._voters:
             if asks and notification.round < self.round and self.my_sid in self._voters:
@@ -193,6 +204,17 @@ class FastLeaderElection:
             if self.state is _LEADING and sid in self._voters:
                 self._on_looking_voter(sid)
             self._answer(sid)
+
+    def disconnected(self, sid: Sid) -> None:
+        """The connection with this server has broken, perhaps with our vote in it."""
+        if self._running and self.state is _LOOKING and sid in self._voters:
+            self._connect(sid)
+
+    def unreachable(self, now_ms: int, sid: Sid) -> None:
+        """This server was dialled in vain."""
+        if self._running and self.state is _LOOKING and sid in self._heard:
+            self._gone.add(sid)
+            self._evaluate(now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Time has passed. To be called when ``deadline`` is over; earlier does no harm."""
@@ -239,11 +261,13 @@ class FastLeaderElection:
         """
         if self.decided is not None:
             self.decided = self.decided._replace(peer_epoch=new_epoch)
+            self._restate(self._message(self.decided, self.decided.round))
 
     def designate(self, leader: Sid, zxid: Zxid) -> None:
         """A reconfiguration has named the next leader, without an election."""
         self.decided = Vote(leader, zxid, -1, Epoch(-1))
         self.state = self._state_below(leader)
+        self._restate(self._message(self.decided, self.decided.round))
 
     # -- counting ----------------------------------------------------------------------------------
 
@@ -342,10 +366,17 @@ class FastLeaderElection:
         # An oracle takes nobody for a quorum too.
         if not (self._votes and tracker.has_all_quorums()):
             self._finalize_ms = None
-        elif all(sid in self._votes and self._votes[sid].agrees_with(self._proposal) for sid in self._voters):
+        elif self._is_final():
             self._decide(self._proposal, tracker)
         elif self._finalize_ms is None:
             self._finalize_ms = now_ms + self._finalize_wait_ms
+
+    def _is_final(self) -> bool:
+        """Whether every voter has voted for our proposal, or is gone; and not the one it is for."""
+        return self._proposal.leader not in self._gone and all(
+            sid in self._gone or (sid in self._votes and self._votes[sid].agrees_with(self._proposal))
+            for sid in self._voters
+        )
 
     def _decide(self, vote: Vote, tracker: SyncedLearnerTracker) -> None:
         self.decided = Vote(vote.leader, vote.zxid, vote.round, vote.peer_epoch)
@@ -355,6 +386,7 @@ class FastLeaderElection:
         self._answers.clear()
         self._finalize_ms = None
         _log.info("%s: round %d, vote %s", self.state.name, vote.round, vote)
+        self._restate(self._message(self.decided, self.decided.round))
         waiting, self._waiting = self._waiting, {}
         for sid in waiting:
             self._answer(sid)
@@ -385,6 +417,7 @@ class FastLeaderElection:
         self._proposal = vote
         self._finalize_ms = None
         self._notify_interval_ms = self._notification_min_ms
+        self._restate(self._message(vote, self.round))
         self._notify(now_ms)
 
     def _notify(self, now_ms: int) -> None:

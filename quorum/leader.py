@@ -84,6 +84,7 @@ class Leader:
         self.tick = 0
         self.proposal_sizes = SizeStats()
         self.allowed_to_commit = True
+        self.is_broken = False
         """False once a reconfiguration has made another member the leader."""
         self._outstanding = Proposals()
         self._barriers: dict[int, list[Request]] = {}
@@ -118,6 +119,11 @@ class Leader:
             self.server.shut_down()
         for handler in list(self.handlers):
             handler.close("the leader gives up")
+
+    def broken(self) -> None:
+        """A commit was given up in the middle: what is in the tree is not to be relied on."""
+        self.is_broken = True
+        self._give_up("internal error")
 
     def _give_up(self, reason: str) -> None:
         if not self._is_over:
@@ -219,10 +225,13 @@ class Leader:
         config = self.config
         is_snapshot = kind is PacketType.SNAP
         limit = (
-            config.leader_max_concurrent_snap_syncs if is_snapshot else config.leader_max_concurrent_diff_syncs
+            config.leader_max_concurrent_snap_syncs
+            if is_snapshot
+            else config.leader_max_concurrent_diff_syncs
         )
         running = sum(
-            other.is_syncing and (other.sync_kind is PacketType.SNAP) == is_snapshot for other in self.handlers
+            other.is_syncing and (other.sync_kind is PacketType.SNAP) == is_snapshot
+            for other in self.handlers
         )
         return not handler.is_observer or running < limit
 

@@ -128,9 +128,12 @@ class Learner(PacketConnection):
 
     # -- the role ------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Dial the leader."""
-        self._dial()
+    def start(self, pause_ms: int) -> None:
+        """Dial the leader, perhaps after a pause."""
+        if pause_ms:
+            self._redial_ms = self.peer.now_ms + pause_ms
+        else:
+            self._dial()
 
     def stop(self, reason: str) -> None:
         """The role is over."""

@@ -139,6 +139,8 @@ class LearnerHandler(PacketConnection):
         self.close_deadline_ms = self._peer.now_ms + LINGER_MS
         self._snapshot = None
         self._leader.gone(self)
+        if self.is_broken:
+            self._leader.broken()
 
     def on_tick(self, now_ms: int) -> None:
         """Time has passed."""

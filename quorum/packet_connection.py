@@ -39,6 +39,8 @@ class PacketConnection(ABC):
         self.unsent_bytes = 0
         self.close_deadline_ms = 0
         self.is_closing = False
+        self.is_broken = False
+        """Whether a packet was given up in the middle, so that what it changed is not to be relied on."""
         self._dirty = dirty
         self._packets = PacketBuffer(field_bytes_max, snapshots=snapshots)
 
@@ -69,6 +71,7 @@ class PacketConnection(ABC):
             raise
         except Exception:
             _log.exception("a packet of %s could not be handled", self)
+            self.is_broken = True
             self.close("internal error")
 
     def take_bytes(self, chunk: bytes) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from random import Random
+from typing import Final
 
 from ..jute.election import HostPort, ServerState
 from ..jute.ids import Epoch, Sid, Zxid, hex64
@@ -33,7 +34,7 @@ from ..server.storage_folder import restore
 from ..server.sync import SnapshotTrigger, SyncRequestProcessor
 from ..storage.errors import StorageError
 from ..storage.epoch_files import EpochFiles
-from ..storage.snap_log import FileTxnSnapLog, StartingPoint
+from ..storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint
 from ..storage.txn_log import LogBatch
 from .cnx_manager import ElectionConnection, QuorumCnxManager
 from .committed_log import CommittedLog
@@ -49,6 +50,10 @@ from .phases import ZabState
 from .quorum_server import NoServer, QuorumServer
 from .read_only import ReadOnlyServer, grace_ms
 from .verifier import QuorumVerifier
+
+PAUSE_MS: Final = 25
+PAUSE_MS_MAX: Final = 1000
+"""Pause before a leader is dialled again: doubled from the first to the second value."""
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +118,8 @@ class QuorumPeer:
         self._designated: tuple[Sid, Zxid] | None = None
         """Whom a reconfiguration has made the leader, and its zxid: who is next without an election."""
         self._is_untrusted = False
+        self._vain_roles = 0
+        """How often in a row we followed somebody and came to nothing."""
         verifier = self.membership.verifier
         me = verifier.members.get(self.my_id)
         self.cnx = QuorumCnxManager(
@@ -150,8 +157,9 @@ class QuorumPeer:
             self._is_untrusted = True
         else:
             replayed = restore(plan, self.storage, self.database, self.committed.add)
+        level = logging.INFO if plan.start is StartingPoint.EMPTY else logging.WARNING
         for repair in self.epochs.load(self.last_zxid).repairs:
-            _log.warning("%s", repair)
+            _log.log(level, "%s", repair)
         trigger = SnapshotTrigger(
             self.config.snap_count, self.config.snap_size_limit_kb * 1024, self.random, replayed
         )
@@ -266,11 +274,14 @@ class QuorumPeer:
 
     def truncate(self, zxid: Zxid) -> None:
         """Forget every txn behind this one, on disk and in memory. Raises StorageError."""
-        plan = self.storage.truncate(zxid)
+        self._restore(self.storage.truncate(zxid))
+        self.database.tree.last_processed_zxid = zxid
+
+    def _restore(self, plan: RestorePlan) -> None:
+        """Build the database anew from what is on disk."""
         self.committed.clear()
         self.database = ZKDatabase(digest_enabled=self.config.digest_enabled)
         restore(plan, self.storage, self.database, self.committed.add)
-        self.database.tree.last_processed_zxid = zxid
 
     # -- snapshots -----------------------------------------------------------------------------------
 
@@ -347,6 +358,7 @@ class QuorumPeer:
     def serving(self, server: QuorumServer | None) -> None:
         """A role is ready for clients; None: it takes none."""
         self._is_untrusted = False
+        self._vain_roles = 0
         assert self.role is not None
         epoch = self.epochs.accepted
         self.election.update_vote(Epoch(epoch))
@@ -364,7 +376,10 @@ class QuorumPeer:
         if self.failure is not None:
             raise self.failure
         if self._ending is not None and self.log.idle and self._snapshot is None:
-            self._fast_forward(self._ending)
+            if self._ending.is_broken:
+                self._restore(self.storage.reopen_plan())
+            else:
+                self._fast_forward(self._ending)
             self._ending = None
             if self._designated is not None:
                 self.election.designate(*self._designated)
@@ -404,7 +419,10 @@ class QuorumPeer:
             member = self.membership.last_seen.members[leader_id]
         observer = self.membership.role is Role.OBSERVER
         self.role = learner = Learner(self, leader_id, member.quorum, observer=observer)
-        learner.start()
+        # Whoever is turned away again and again does not ask without a pause.
+        pause_ms = min(PAUSE_MS << self._vain_roles, PAUSE_MS_MAX) if self._vain_roles > 1 else 0
+        self._vain_roles += 1
+        learner.start(pause_ms)
 
     def _fast_forward(self, role: Leader | Learner) -> None:
         """What is in the log is in the tree, committed or not (``fastForwardDataBase``, ZOOKEEPER-2845)."""

@@ -2,9 +2,9 @@
 mask (`gtmk`, `stmk`).
 
 The shapes are those of Java 3.9 (`SessionTracker.dumpSessions`, `ExpiryQueue.dump`,
-`DataTree.dumpEphemerals`, `WatchManager.dumpWatches`, `DigestCommand`, `TraceMaskCommand`). As there, the words
-about watches see the data table only, so that a child watch is in none of them. A list is as long as what it
-lists: the original's warning to use `wchc` and `wchp` sparingly holds here as well.
+`DataTree.dumpEphemerals`, `WatchManager.dumpWatches`, `DigestCommand`, `TraceMaskCommand`). As there, the
+words about watches see the data table only, so that a child watch is in none of them. A list is as long as
+what it lists: the original's warning to use `wchc` and `wchp` sparingly holds here as well.
 
 Not here: whether a word may be asked and whether the server serves (`four_letter`), and any effect of the
 trace mask, which is kept for the tools that set it.

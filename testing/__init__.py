@@ -5,7 +5,12 @@
     with Server() as server:
         client = KazooClient(server.connect_string)
 
-`Server` is loaded when it is first asked for: pytest imports this package in every run, whether a test
+    from zoolet.testing import Ensemble
+
+    with Ensemble(3) as ensemble:
+        ensemble.leader.kill()
+
+They are loaded when they are first asked for: pytest imports this package in every run, whether a test
 needs a server or not.
 """
 
@@ -14,12 +19,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .ensemble import Ensemble as Ensemble
     from .server import Server as Server
 
-__all__ = ["Server"]
+__all__ = ["Ensemble", "Server"]
 
 
 def __getattr__(name: str) -> object:
+    if name == "Ensemble":
+        from .ensemble import Ensemble
+
+        return Ensemble
     if name == "Server":
         from .server import Server
 

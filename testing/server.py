@@ -17,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from ..quorum.launcher.reserved_port import LOOPBACK, ReservedPort
 from ..server.config import config_from
-from .reserved_port import LOOPBACK, ReservedPort
+from ..server.zookeeper_server import ZooKeeperServer
 from .server_thread import ServerThread
 
 DEFAULTS: Final[Mapping[str, object]] = {
@@ -72,7 +73,7 @@ class Server:
             self.close()
             raise
 
-    _thread: ServerThread | None = None
+    _thread: ServerThread[ZooKeeperServer] | None = None
     _is_closed = False
 
     @property
@@ -96,7 +97,7 @@ class Server:
             raise RuntimeError("this server is closed; make a new one")
         if self.is_running:
             raise RuntimeError("this server is already running")
-        thread = ServerThread(self._config)
+        thread = ServerThread(lambda: ZooKeeperServer(self._config))
         thread.wait_until_ready()
         self._thread = thread
         return self

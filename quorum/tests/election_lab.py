@@ -106,6 +106,8 @@ class Server:
             addresses_of(lab.verifier),
             lambda sid, message: self.election.receive(lab.now_ms, sid, message),
             self.dirty,
+            on_disconnected=lambda sid: self.election.disconnected(sid),
+            on_unreachable=lambda sid: self.election.unreachable(lab.now_ms, sid),
             now_ms=lab.now_ms,
         )
         self.election = FastLeaderElection(
@@ -114,6 +116,7 @@ class Server:
             is_observer=self.sid in lab.verifier.observers,
             send=self.manager.send,
             connect=self.manager.connect,
+            restate=self.manager.restate,
         )
         self.look()
 
@@ -295,15 +298,17 @@ class Lab:
             self.after_input(server)
 
     def _check_decision(self, server: Server) -> None:
-        """A leader is at least as good as each of those that look and voted for it.
+        """A leader is at least as good as each of those that look and vote for it.
 
         Those that follow may have joined with a newer zxid that was never committed: discovery sees to that.
         """
         tracker = server.election.leading_tracker
         for _, sids in () if tracker is None else tracker.pairs:
             voters = [self.servers[sid] for sid in sids]
-            looking = [voter for voter in voters if voter.is_up and voter.election.state is LOOKING]
-            assert all(voter.rank <= server.rank for voter in looking), (server.sid, sids)
+            for voter in voters:
+                if voter.is_up and voter.election.state is LOOKING:
+                    vote = voter.election.vote
+                    assert vote.leader != server.sid or voter.rank <= server.rank, (server.sid, sids)
 
     def _supervise(self, server: Server, incarnation: int, decision: int) -> None:
         def check() -> None:

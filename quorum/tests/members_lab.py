@@ -1,9 +1,9 @@
 """A whole ensemble without sockets, threads or clocks: `QuorumPeer`s, disks in memory, and clients.
 
-`Lab` does what the drivers do, in plain calls: bytes go from each end of a connection to the other at once and
-in order, every batch of a log is durable as soon as it is taken, snapshots are written in one go. Tests move the
-clock (`advance`), end members and start them again (`stop`, `start`), and talk through clients (`client`,
-`connected`), which are those of `zoolet.server.tests.harness`.
+`Lab` does what the drivers do, in plain calls: bytes go from each end of a connection to the other at once
+and in order, every batch of a log is durable as soon as it is taken, snapshots are written in one go. Tests
+move the clock (`advance`), end members and start them again (`stop`, `start`), and talk through clients
+(`client`, `connected`), which are those of `zoolet.server.tests.harness`.
 
 Not here: chance, faults, and anything slow; that is the simulation's business.
 """
@@ -179,7 +179,7 @@ class LabMember:
 
 
 class Lab:
-    """Members 1 to `voters` vote; the next ones observe. Settings are those of `config_from`, for all alike."""
+    """Members 1 to `voters` vote, the next ones observe. Settings are those of `config_from`, for all."""
 
     def __init__(self, voters: int = 2, observers: int = 0, **settings: Any) -> None:
         self.now_ms = START_MS

@@ -36,12 +36,16 @@ class Desk:
     def __init__(self, sid: int = 2, *, multi_address: bool = False) -> None:
         self.heard: list[tuple[int, bytes]] = []
         self.dirty: dict[Endpoint, None] = {}
+        self.broken: list[int] = []
+        self.unreachable: list[int] = []
         self.manager = QuorumCnxManager(
             Sid(sid),
             (election_address(sid), ("192.168.0.2", 3889)),
             {Sid(n): (election_address(n),) for n in range(1, 5)},
             lambda sender, message: self.heard.append((sender, message)),
             self.dirty,
+            on_disconnected=self.broken.append,
+            on_unreachable=self.unreachable.append,
             now_ms=1000,
             multi_address=multi_address,
             opening_timeout_ms=10_000,
@@ -347,6 +351,21 @@ def test_what_is_said_to_ourselves_comes_back_at_once() -> None:
     assert desk.manager.take_dials() == []
 
 
+def test_what_is_out_of_date_is_not_said_again() -> None:
+    desk = Desk(sid=2)
+    old = desk.called_by(opening(3))
+    desk.manager.send(THREE, b"looking")
+    sent(old)
+    old.abort("reset")
+    desk.manager.send(ONE, b"looking")
+    desk.manager.restate(b"following")
+
+    assert sent(desk.called_by(opening(3))) == frame(b"following")
+    assert sent(desk.connected(desk.dial())) == opening_of_two() + frame(b"following")
+    # Who was never told anything is not told this either.
+    assert sent(desk.called_by(opening(4))) == b""
+
+
 # --- dialling -------------------------------------------------------------------------------------------
 
 
@@ -364,6 +383,36 @@ def test_one_member_is_dialled_once_at_a_time() -> None:
     assert desk.manager.take_dials() == []
     desk.manager.connect(ONE)
     assert len(desk.manager.take_dials()) == 1
+
+
+def test_members_that_are_gone_are_reported_and_strangers_are_not() -> None:
+    desk = Desk(sid=4)
+    desk.manager.connect(ONE)
+    desk.dial().endpoint.failed("refused")
+    assert desk.unreachable == [1]
+
+    desk.called_by(opening(0, ("10.1.1.0", 3888)))
+    desk.dial().endpoint.failed("refused")
+    desk.called_by(opening(STRANGER)).abort("reset")
+    assert desk.unreachable == [1]
+    assert desk.broken == []
+
+    desk.manager.connect(TWO)
+    connection = desk.connected(desk.dial())
+    connection.abort("reset")
+    connection.abort("reset")
+    assert desk.broken == [2]
+
+
+def test_a_connection_that_gave_way_to_another_is_not_missed() -> None:
+    desk = Desk(sid=2)
+    old = desk.called_by(opening(3))
+    desk.called_by(opening(3))
+
+    old.abort("reset")
+    old.closed()
+
+    assert desk.broken == []
 
 
 def test_a_connected_member_is_not_dialled() -> None:

@@ -255,6 +255,65 @@ def test_something_better_that_comes_during_the_wait_is_taken() -> None:
     assert desk.result == (FOLLOWING, 3)
 
 
+def test_a_voter_that_was_there_and_is_gone_is_not_waited_for() -> None:
+    """The leader has died, and its machine says that nobody listens there."""
+    desk = Desk(sid=2).look()
+    desk.hear(1, 3)
+    desk.hear(3, 3)
+    desk.look()
+    desk.hear(1, 2, round=2)
+    assert desk.result is None
+
+    desk.election.unreachable(desk.now_ms, Sid(3))
+
+    assert desk.result == (LEADING, 2)
+
+
+def test_a_voter_that_was_never_there_is_waited_for() -> None:
+    """It may be about to start, as the others were a moment ago."""
+    desk = Desk(sid=2).look()
+    desk.hear(1, 2)
+
+    desk.election.unreachable(desk.now_ms, Sid(3))
+
+    assert desk.result is None
+
+
+def test_a_voter_that_is_heard_again_is_not_gone() -> None:
+    desk = Desk(sid=2).look()
+    desk.hear(3, 1, zxid=0)
+    desk.election.unreachable(desk.now_ms, Sid(3))
+    desk.hear(3, 1, zxid=0)
+
+    desk.hear(1, 2)
+
+    assert desk.result is None
+
+
+def test_a_candidate_that_is_gone_is_not_elected_in_a_hurry() -> None:
+    desk = Desk(sid=1).look()
+    desk.hear(3, 3)
+    desk.election.unreachable(desk.now_ms, Sid(3))
+
+    desk.hear(2, 3)
+
+    assert desk.result is None
+
+
+def test_a_voter_whose_connection_breaks_while_we_look_is_dialled_at_once() -> None:
+    desk = Desk(sid=2, verifier=majority([1, 2, 3], observers=[4]))
+    desk.election.disconnected(Sid(3))
+    desk.look()
+    desk.election.disconnected(Sid(3))
+    desk.election.disconnected(Sid(4))
+    assert desk.dialled == [3]
+
+    desk.hear(1, 3)
+    desk.hear(3, 3)
+    desk.election.disconnected(Sid(3))
+    assert desk.dialled == [3]
+
+
 def test_other_messages_do_not_prolong_the_wait() -> None:
     desk = Desk(sid=3).look()
     desk.hear(1, 3)
@@ -661,7 +720,8 @@ def test_after_the_decision_nothing_happens_by_itself() -> None:
 
     assert desk.election.deadline() is None
     desk.election.tick(desk.now_ms + 100_000)
-    assert desk.said == desk.dialled == []
+    assert not desk.said
+    assert not desk.dialled
 
 
 def test_before_the_start_and_after_the_stop_nothing_is_said() -> None:
@@ -675,11 +735,22 @@ def test_before_the_start_and_after_the_stop_nothing_is_said() -> None:
     desk.hear(3, 3)
     desk.hear(1, 3)
     desk.wait(1000)
-    assert desk.said == desk.dialled == []
+    assert not desk.said
+    assert not desk.dialled
     assert desk.result is None
 
 
 # --- configurations -------------------------------------------------------------------------------------
+
+
+def refuse(offered: list[str]) -> Callable[[str], bool]:
+    """Notes what is offered and does not take it."""
+
+    def note(text: str) -> bool:
+        offered.append(text)
+        return False
+
+    return note
 
 
 def test_a_newer_configuration_restarts_the_election() -> None:
@@ -704,7 +775,7 @@ def test_a_newer_configuration_restarts_the_election() -> None:
 
 def test_a_newer_configuration_that_nobody_wants_changes_nothing() -> None:
     offered: list[str] = []
-    desk = Desk(sid=2, on_newer_config=lambda text: bool(offered.append(text))).look()
+    desk = Desk(sid=2, on_newer_config=refuse(offered)).look()
     newer = majority([2, 3, 4, 5], version=0x100).text()
 
     desk.hear(3, 3, config=newer.encode())
@@ -730,7 +801,7 @@ def test_a_newer_configuration_that_nobody_wants_changes_nothing() -> None:
 def test_an_older_or_unreadable_configuration_is_passed_over(config: bytes) -> None:
     """The vote beside it counts all the same."""
     offered: list[str] = []
-    desk = Desk(sid=2, on_newer_config=lambda text: bool(offered.append(text))).look()
+    desk = Desk(sid=2, on_newer_config=refuse(offered)).look()
 
     desk.hear(3, 3, config=config)
 
@@ -740,7 +811,7 @@ def test_an_older_or_unreadable_configuration_is_passed_over(config: bytes) -> N
 
 def test_a_newer_configuration_is_no_matter_for_who_has_decided() -> None:
     offered: list[str] = []
-    desk = Desk(sid=3, on_newer_config=lambda text: bool(offered.append(text))).look()
+    desk = Desk(sid=3, on_newer_config=refuse(offered)).look()
     desk.hear(1, 3)
     desk.hear(2, 3)
 

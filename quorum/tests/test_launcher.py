@@ -206,5 +206,3 @@ def test_a_long_line_is_not_cut_or_wrapped() -> None:
     written = io.StringIO()
     Terminal(written, width=20).log(1, "x" * 100)
     assert written.getvalue().endswith("x" * 100 + "\n")
-
-
