@@ -441,7 +441,6 @@ class QuorumCnxManager:
         if old is not None:
             old.close("a newer one takes its place")
         connection.state = State.ESTABLISHED
-        self._called_ms.pop(sid, None)
         if sid not in self._waiting and sid in self._last_sent:
             self._waiting[sid] = self._last_sent[sid]
         if sid in self._waiting:

@@ -186,9 +186,8 @@ class EnsembleServer:
         peer, old = self._peer, self.status
         role = peer.role
         leader = None if role is None else peer.my_id if isinstance(role, Leader) else role.leader_id
-        new = MemberStatus(
-            peer.state, peer.server.is_serving, leader, peer.epochs.current, Zxid(peer.last_zxid)
-        )
+        serves = peer.server.is_serving and not peer.server.is_read_only
+        new = MemberStatus(peer.state, serves, leader, peer.epochs.current, Zxid(peer.last_zxid))
         if new != old:
             self.status = new
             if self._network is not None and new[:3] != old[:3]:

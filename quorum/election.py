@@ -222,7 +222,7 @@ class FastLeaderElection:
             return
         if self._finalize_ms is not None and self._finalize_ms <= now_ms:
             tracker = self._tracker(self._votes, self._proposal)
-            if self._votes and tracker.has_all_quorums():
+            if tracker.has_all_quorums():
                 self._decide(self._proposal, tracker)
                 return
             self._finalize_ms = None

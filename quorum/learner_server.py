@@ -156,6 +156,7 @@ class LearnerServer(QuorumServer):
         if client is None or client.state is not State.OPENING:
             return
         if valid:
+            self.tracker.expect(session_id)
             other = self.by_session.get(session_id)
             if other is not None:
                 other.abort("the session moved to another connection")

@@ -3,8 +3,8 @@
 With ``localSessionsEnabled`` the begin and the end of a local session make no txn: they take their place
 among the session's other requests, and end on this member (``setLocalSessionFlag``). Only a create of an
 ephemeral node, alone or in a multi, makes a local session global: a createSession of the same id goes ahead
-of it (``QuorumZooKeeperServer.checkUpgradeSession``). Without ``localSessionsUpgradingEnabled`` that create is
-refused.
+of it (``QuorumZooKeeperServer.checkUpgradeSession``). Where ``localSessionsUpgradingEnabled`` is off that
+create is refused.
 
 The tables of sessions are in ``session_trackers``.
 """

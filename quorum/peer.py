@@ -151,6 +151,7 @@ class QuorumPeer:
     def start(self) -> None:
         """Restore the database, then look for a leader. Raises StorageError."""
         plan = self.storage.open()
+        self.show_config()  # the first snapshot of a new folder has it
         replayed = 0
         if plan.start is StartingPoint.UNKNOWN:
             _log.warning("the data folder is empty, and nothing says that it is meant to be: not voting")

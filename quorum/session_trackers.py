@@ -156,7 +156,8 @@ class LearnerSessionTracker(UpgradeableSessionTracker):
     ) -> None:
         super().__init__(tick_ms, server_id, now_ms, {}, local=local)
         self._global = sessions
-        self._upgrading: set[int] = set()
+        self._expected: set[int] = set()
+        """Sessions that are global for the leader, and will be for us."""
         self._heard: dict[int, int] = {}
 
     def is_global(self, session_id: int) -> bool:
@@ -164,12 +165,17 @@ class LearnerSessionTracker(UpgradeableSessionTracker):
         return session_id in self._global
 
     def upgrade(self, session_id: SessionId, now_ms: int) -> int:
-        self._upgrading.add(session_id)
+        self.expect(session_id)
         return super().upgrade(session_id, now_ms)
+
+    def expect(self, session_id: int) -> None:
+        """The leader knows the session, or is about to; the txn that opens it may not be here yet."""
+        if not self.is_global(session_id):
+            self._expected.add(session_id)
 
     def committed(self, session_id: int) -> None:
         """The session is everybody's now."""
-        self._upgrading.discard(session_id)
+        self._expected.discard(session_id)
         if self.local is not None:
             self.local.remove(session_id)
 
@@ -186,7 +192,7 @@ class LearnerSessionTracker(UpgradeableSessionTracker):
         if self.local is not None:
             if self.local.touch(session_id, timeout_ms, now_ms):
                 return True
-            if session_id not in self._global and session_id not in self._upgrading:
+            if session_id not in self._global and session_id not in self._expected:
                 return False
         self._heard[session_id] = timeout_ms
         return True
@@ -199,7 +205,7 @@ class LearnerSessionTracker(UpgradeableSessionTracker):
     def remove(self, session_id: int) -> None:
         super().remove(session_id)
         self._heard.pop(session_id, None)
-        self._upgrading.discard(session_id)
+        self._expected.discard(session_id)
 
     def global_tables(self, kind: str) -> list[SessionTable]:
         return [("Global ", self._global)]

@@ -44,6 +44,7 @@ class Desk:
         self.now_ms = START_MS
         self.said: list[tuple[int, Notification]] = []
         self.dialled: list[int] = []
+        self.restated: list[Notification] = []
         self.looked: list[int] = []
         self.verifier = verifier or majority([1, 2, 3])
         self.election = FastLeaderElection(
@@ -53,6 +54,7 @@ class Desk:
             is_observer=sid in self.verifier.observers,
             send=lambda to, message: self.said.append((to, Notification.decode(message))),
             connect=self.dialled.append,
+            restate=lambda message: self.restated.append(Notification.decode(message)),
             on_newer_config=on_newer_config,
             on_looking_voter=self.looked.append,
         )
@@ -455,6 +457,28 @@ def test_members_that_tell_different_epochs_are_no_quorum() -> None:
     assert desk.result == (FOLLOWING, 5)
 
 
+def test_members_of_this_round_agree_by_their_leader_alone() -> None:
+    """As in the original, which keeps their votes without the format they came in."""
+    desk = Desk(sid=1, verifier=majority([1, 2, 3, 4, 5])).look()
+
+    desk.hear(2, 5, FOLLOWING, epoch=8)
+    desk.hear(3, 5, FOLLOWING, epoch=8)
+    desk.hear(5, 5, LEADING, epoch=9)
+
+    assert desk.result == (FOLLOWING, 5)
+
+
+def test_members_of_an_earlier_round_do_not() -> None:
+    desk = Desk(sid=1, verifier=majority([1, 2, 3, 4, 5])).look()
+    desk.hear(2, 5, FOLLOWING, epoch=8)
+    desk.hear(3, 5, FOLLOWING, epoch=8)
+
+    desk.hear(4, 4, LOOKING, round=2)
+    desk.hear(5, 5, LEADING, epoch=9, round=2)
+
+    assert desk.result is None
+
+
 def test_a_server_does_not_go_back_to_a_round_in_which_others_elected_it() -> None:
     """ZOOKEEPER-1514: leader and followers with different rounds kept others from joining."""
     desk = Desk(sid=1).look()
@@ -552,6 +576,25 @@ def test_a_designated_leader_is_told_from_then_on() -> None:
 
     answer = desk.said_last_to(1)
     assert (answer.state, answer.leader, answer.zxid) == (LEADING, 2, 0x400000009)
+
+
+def test_what_is_said_on_new_connections_is_always_what_is_true() -> None:
+    desk = Desk(sid=2).look()
+    assert [(n.state, n.leader) for n in desk.restated] == [(LOOKING, 2)]
+
+    desk.hear(1, 3)
+    desk.hear(3, 3)
+    desk.election.update_vote(Epoch(5))
+    desk.election.designate(Sid(1), Zxid(7))
+    desk.look()
+
+    assert [(n.state, n.leader, n.round, n.peer_epoch) for n in desk.restated[1:]] == [
+        (LOOKING, 3, 1, 4),
+        (FOLLOWING, 3, 1, 4),
+        (FOLLOWING, 3, 1, 5),
+        (FOLLOWING, 1, -1, -1),
+        (LOOKING, 2, 2, 4),
+    ]
 
 
 def test_servers_without_a_vote_get_our_vote_now_and_the_result_later() -> None:

@@ -141,6 +141,14 @@ def test_a_session_on_its_way_to_be_global_is_already_the_leaders() -> None:
     assert not tracker.touch(own, 4000, 0), "the table is the database's, and has not heard of it"
 
 
+def test_a_session_the_leader_vouches_for_is_served_before_its_txn_has_come() -> None:
+    tracker = learner(local=True)
+    tracker.expect(STRANGER)
+    assert tracker.touch(STRANGER, 4000, 0)
+    tracker.remove(STRANGER)
+    assert not tracker.touch(STRANGER, 4000, 0)
+
+
 def test_what_dump_shows_names_both_kinds_only_where_there_are_both() -> None:
     assert [kind for kind, _ in leader().tables()] == [""]
     assert [kind for kind, _ in leader(local=True).tables()] == ["Local ", "Global "]

@@ -324,6 +324,30 @@ def test_mntr_has_the_gauges_of_a_standalone_server(server: FakeServer) -> None:
     }
 
 
+def test_a_role_adds_to_the_answers_in_its_places(server: FakeServer) -> None:
+    """What each role in an ensemble says is tested where the roles are."""
+    server.facts, server.more_gauges = {"peer_state": "leading - broadcast"}, {"learners": 2}
+    server.configuration = "initLimit=10\n"
+    server.server_id, server.local_session_count = 3, 4
+    server.proposal_sizes = SizeStats()
+    assert ask("srvr", server).endswith("Node count: 5\nProposal sizes last/min/max: -1/-1/-1\n")
+    for size in (50, 40, 60):
+        server.proposal_sizes.record(size)
+    assert ask("stat", server).endswith("Proposal sizes last/min/max: 60/40/60\n")
+    lines = ask("mntr", server).splitlines()
+    assert lines[2] == "zk_peer_state\tleading - broadcast"
+    assert lines[-4:] == [
+        "zk_learners\t2",
+        "zk_last_proposal_size\t60",
+        "zk_max_proposal_size\t60",
+        "zk_min_proposal_size\t40",
+    ]
+    assert "zk_local_sessions\t4" in lines
+    assert ask("conf", server).endswith("serverId=3\ninitLimit=10\n")
+    ask("srst", server)
+    assert server.proposal_sizes.last == server.proposal_sizes.min == server.proposal_sizes.max == -1
+
+
 def test_a_read_only_server_says_so(server: FakeServer) -> None:
     server.mode = "read-only"
     assert ask("srvr", server).splitlines()[1] == "READ-ONLY mode; serving only read-only clients"
