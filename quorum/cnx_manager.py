@@ -47,6 +47,8 @@ CALL_BACK_MS: Final = 500
 STRANGERS_MAX: Final = 256
 """Connections that have not said who they are: the oldest is closed for a new one. Also connections with
 servers that are not members: more are refused."""
+NOWHERE: Final = (("0.0.0.0", 0),)
+"""What a server without an address in the configuration tells; it is passed over."""
 LINGER_MS: Final = 2000
 """How long a closing connection's last bytes may take."""
 
@@ -251,7 +253,7 @@ class QuorumCnxManager:
         self.now_ms = now_ms
         self.dirty = dirty
         self._opening_timeout_ms = opening_timeout_ms
-        self._my_addresses = my_addresses
+        self._my_addresses = my_addresses or NOWHERE
         self._addresses = dict(addresses)
         self._on_message = on_message
         self._on_disconnected = on_disconnected
@@ -283,7 +285,7 @@ class QuorumCnxManager:
 
     def set_my_addresses(self, addresses: tuple[HostPort, ...]) -> None:
         """We listen somewhere else now."""
-        self._my_addresses = addresses
+        self._my_addresses = addresses or NOWHERE
 
     def accept(self, address: HostPort) -> ElectionConnection | None:
         """Somebody connected from this address. None: not any more."""

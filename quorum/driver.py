@@ -16,7 +16,7 @@ import trio
 
 from ..jute.election import ServerState
 from ..jute.ids import Sid, Zxid
-from ..server.event_loop import EventLoop, bind, monotonic_ms, wall_ms
+from ..server.event_loop import EventLoop, bind, give_up_after, monotonic_ms, wall_ms
 from ..server.log_thread import LogThread
 from ..server.settings_table import Config
 from ..server.snapshot_writer import SnapshotWriter
@@ -24,6 +24,7 @@ from ..server.storage_folder import storage_of
 from ..server.zookeeper_server import DRAIN_S, unwrapped_storage_errors
 from ..storage.disk import Disk
 from ..storage.real_disk import RealDisk
+from .cnx_manager import ElectionConnection
 from .config import EnsembleConfig
 from .config_files import ConfigFiles
 from .dial import Dial
@@ -31,6 +32,8 @@ from .leader import Leader
 from .members import Address, Member
 from .peer import QuorumPeer
 
+ELECTION_PATIENCE_MS: Final = 5000
+"""Behind a partition that nobody was told of, an election must not wait for the system to notice its end."""
 BIND_RETRY_S: Final = 1.0
 """Pause between two tries to listen for elections (``QuorumCnxManager.Listener``)."""
 
@@ -133,14 +136,23 @@ class EnsembleServer:
                 files.back_up()
             clients = self._bind_clients()
             self.port = peer.client_port = clients.getsockname()[1]
-            elections = await self._bind_elections(self.ensemble.verifier.members[self.ensemble.my_id])
+            try:
+                elections = await self._bind_elections(self.ensemble.verifier.members[self.ensemble.my_id])
+            except BaseException:
+                clients.close()
+                raise
             log_thread = LogThread(config.fsync_warning_threshold_ms)
             self._peer = peer
             self._loop = loop = EventLoop(peer, log_thread)
             try:
                 loop.listen(clients, peer.accept_client, keep_alive=config.client_tcp_keep_alive)
                 for sock in elections:
-                    loop.listen(sock, peer.accept_election, keep_alive=config.tcp_keep_alive)
+                    loop.listen(
+                        sock,
+                        peer.accept_election,
+                        keep_alive=config.tcp_keep_alive,
+                        unacknowledged_ms=ELECTION_PATIENCE_MS,
+                    )
                 peer.on_change = self._leadership_changed
                 with unwrapped_storage_errors():
                     await self._run(peer, loop, snapshots, task_status)
@@ -203,13 +215,15 @@ class EnsembleServer:
                 reason = f"{host}:{port}: connection refused"
                 continue
             try:
-                with trio.fail_after(dial.timeout_ms / 1000):
+                with trio.fail_after(dial.timeout_ms / len(dial.addresses) / 1000):
                     stream = await trio.open_tcp_stream(host, port)
-            except (OSError, trio.TooSlowError) as error:
+            except (OSError, UnicodeError, trio.TooSlowError) as error:
                 reason = f"{host}:{port}: {_first_line(error)}"
                 continue
             sock = socket.socket(fileno=stream.socket.detach())
             sock.setblocking(False)
+            if isinstance(dial.endpoint, ElectionConnection):
+                give_up_after(sock, ELECTION_PATIENCE_MS)
             cut = self._network is not None and not self._network.may_dial(host, port)
             if cut or dial.endpoint.is_closing:
                 sock.close()
@@ -239,7 +253,7 @@ class EnsembleServer:
             except OSError as error:
                 tries += 1
                 if tries == self.config.election_port_bind_retry:
-                    raise
+                    raise ElectionPortError(*error.args) from None
                 _log.warning("%s; trying again", error)
             await trio.sleep(BIND_RETRY_S)
 
@@ -271,15 +285,21 @@ class EnsembleServer:
                 self._loop.listen(sock, peer.accept_learner)
 
 
+class ElectionPortError(OSError):
+    """The election port can't be listened on (Java's exit code 14)."""
+
+
 def _bind_all(addresses: list[Address]) -> list[socket.socket]:
+    """Sockets for all addresses that can be bound. Raises OSError if none can."""
     sockets: list[socket.socket] = []
-    try:
-        for host, port in addresses:
+    problem = OSError("there is no address to listen on")
+    for host, port in addresses:
+        try:
             sockets.append(bind("" if host == "0.0.0.0" else host, port, -1))
-    except OSError:
-        for sock in sockets:
-            sock.close()
-        raise
+        except OSError as error:
+            problem = error
+    if not sockets:
+        raise problem
     return sockets
 
 

@@ -21,6 +21,8 @@ Ours to choose, and different from the original (none of it can be seen in a sin
   the decision is immediate. The wait is for the voters that have not been heard.
 - Nor is there a wait for a voter that has been there before and is now dialled in vain: it is the leader that
   died. A voter that was never heard may be about to start, and is waited for.
+- Who votes for somebody worse in the same round is told our vote once: it may have started after hearing it.
+  In the original it hears it with the next repetition, 200 ms later, as often happens when a leader dies.
 - The wait is counted from the moment when the quorum stood; in the original each message prolongs it.
 - While looking, voters that are not connected are dialled again after 100 ms, doubling to 1 s, so that a
   server that comes back is found at once; one whose connection breaks is dialled at once. The original does
@@ -125,6 +127,7 @@ class FastLeaderElection:
         self._votes: dict[Sid, Vote] = {}  # of this round (Java: recvset)
         self._answers: dict[Sid, Vote] = {}  # of those that have decided (Java: outofelection)
         self._waiting: dict[Sid, int] = {}  # and when they were answered
+        self._told: set[Sid] = set()  # voters that were behind our vote and were told it
         self._heard: set[Sid] = set()  # voters that have been there at some time
         self._gone: set[Sid] = set()  # and are not there any more
         self._last_zxid, self._current_epoch = Zxid(0), Epoch(0)
@@ -294,6 +297,9 @@ class FastLeaderElection:
             self._propose(now_ms, vote if self._is_better(vote, self._initial) else self._initial)
         elif self._is_better(vote, self._proposal):
             self._propose(now_ms, vote)
+        elif not vote.agrees_with(self._proposal) and self.my_sid in self._voters and sid not in self._told:
+            self._told.add(sid)
+            self._answer(sid)
         self._votes[sid] = vote
         self._evaluate(now_ms)
 
@@ -415,6 +421,7 @@ class FastLeaderElection:
     def _propose(self, now_ms: int, vote: Vote) -> None:
         """Make this our vote and tell all voters."""
         self._proposal = vote
+        self._told.clear()
         self._finalize_ms = None
         self._notify_interval_ms = self._notification_min_ms
         self._restate(self._message(vote, self.round))

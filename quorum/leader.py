@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 COUNTER_MAX: Final = 0xFFFFFFFF
 """A zxid with this counter is never proposed: the epoch is used up (ZOOKEEPER-1277)."""
 
+STRANGERS_MAX: Final = 256
+"""Connections that have not said who they are; more push the oldest out."""
+
 _SYNC: Final = packet(PacketType.SYNC, 0)
 _log = logging.getLogger(__name__)
 
@@ -89,6 +92,8 @@ class Leader:
         self._outstanding = Proposals()
         self._barriers: dict[int, list[Request]] = {}
         """What waits for a zxid without being a txn: syncs, and local requests that failed undecoded."""
+        self._held: list[Request] = []
+        """The same, where nothing is outstanding: what waits for a quorum to be connected again."""
         self._summary = StateSummary(peer.epochs.current, peer.database.tree.last_processed_zxid)
         self._connecting: set[Sid] = set()
         self._electing: set[Sid] = set()
@@ -198,6 +203,9 @@ class Leader:
 
     def accept(self, address: tuple[str, int]) -> LearnerHandler:
         """A connection to the quorum port."""
+        strangers = [handler for handler in self.handlers if not handler.is_introduced]
+        if len(strangers) >= STRANGERS_MAX:
+            strangers[0].abort("others wait behind it")
         handler = LearnerHandler(self, address)
         self.handlers[handler] = None
         return handler
@@ -208,11 +216,16 @@ class Leader:
         self._next_stranger = Sid(sid - 1)
         return sid
 
-    def introduced(self, handler: LearnerHandler) -> None:
-        """A learner has said who it is: an older connection of the same member is dead."""
+    def replaces_older(self, handler: LearnerHandler) -> None:
+        """A learner is synchronised: older connections of the same member are dead."""
         for other in list(self.handlers):
             if other is not handler and other.sid == handler.sid and other.is_introduced:
                 other.close("the learner has connected again")
+
+    def newleader_config(self) -> QuorumVerifier:
+        """What a learner is to have in force: the newest configuration, unless it is only being proposed."""
+        is_proposed = any(waiting.request.txn_type == OpCode.RECONFIG for waiting in self._outstanding)
+        return self.peer.verifier if is_proposed else self.peer.last_seen_verifier
 
     def gone(self, handler: LearnerHandler) -> None:
         """A learner's connection is closing."""
@@ -221,7 +234,7 @@ class Leader:
         self.observing.pop(handler, None)
 
     def may_sync(self, handler: LearnerHandler, kind: PacketType) -> bool:
-        """Whether another learner may be synchronised now (``LearnerSyncThrottler``); followers always may."""
+        """Whether one more may be synchronised now (``LearnerSyncThrottler``); a follower always may."""
         config = self.config
         is_snapshot = kind is PacketType.SNAP
         limit = (
@@ -239,9 +252,10 @@ class Leader:
 
     def propose_epoch(self, sid: Sid, accepted_epoch: int) -> None:
         """A member would follow; it has accepted this epoch before (``getEpochToPropose``)."""
-        if self.phase is not ZabState.DISCOVERY or self.zxid:
+        if self._is_over or self.phase is not ZabState.DISCOVERY or self.zxid:
             return
-        self.epoch = Epoch(max(self.epoch, accepted_epoch + 1))
+        if sid in self.peer.verifier.members or sid in self.peer.last_seen_verifier.members:
+            self.epoch = Epoch(max(self.epoch, accepted_epoch + 1))
         if self.is_voter(sid):
             self._connecting.add(sid)
         if self.my_id not in self._connecting or not self.peer.verifier.contains_quorum(self._connecting):
@@ -349,8 +363,10 @@ class Leader:
             if request.client is not None or request.operation.kind is Kind.BARRIER:
                 if self._outstanding:
                     self._barriers.setdefault(self.last_proposed, []).append(request)
-                else:
+                elif self._is_connected():
                     self._pass(request)
+                else:
+                    self._held.append(request)
                 return
             assert self.server is not None
             self.server.refuse(request)
@@ -462,7 +478,24 @@ class Leader:
             if not better:
                 break
             candidates = better
-        return candidates[0]
+        return candidates[0] if candidates else self.my_id
+
+    def _is_connected(self) -> bool:
+        """Whether a quorum is connected; if not, another leader may have committed what a sync has to show."""
+        sids = {handler.sid for handler in self.forwarding if handler.is_streaming}
+        sids.add(self.my_id)
+        return all(verifier.contains_quorum(sids) for verifier in self._verifiers())
+
+    def learner_serves(self) -> None:
+        """One more learner is up to date: syncs that came while there was no quorum may be answered."""
+        if not self._held or not self._is_connected():
+            return
+        held, self._held = self._held, []
+        if self._outstanding:
+            self._barriers.setdefault(self.last_proposed, []).extend(held)
+        else:
+            for request in held:
+                self._pass(request)
 
     # -- what learners ask ---------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from ..server.database import decode_payload
 from ..server.errors import KeeperError
 from ..server.ops.table import OPERATIONS
 from ..server.request import Request
+from ..storage.epoch_files import EPOCH_MAX
 from ..storage.errors import StorageError
 from ..storage.snapshot_stream import SnapshotStreamDecoder
 from .dial import Dial
@@ -49,9 +50,14 @@ from .phases import ZabState
 
 if TYPE_CHECKING:
     from .peer import QuorumPeer
+    from .verifier import QuorumVerifier
 
+QUICK_RETRIES_MS: Final = (5, 10, 20, 40)
+"""Pauses between the first tries, which do not count."""
 TRIES_MAX: Final = 5
 """How often to try to reach a leader before looking for another one."""
+
+_SYNC_PACKETS: Final = (PacketType.DIFF, PacketType.TRUNC, PacketType.SNAP, PacketType.NEWLEADER)
 
 _log = logging.getLogger(__name__)
 
@@ -99,10 +105,14 @@ class Learner(PacketConnection):
         self._limit_ms = config.init_limit_ticks * config.tick_time_ms
         self._deadline_ms = self._connect_deadline_ms
         self._redial_ms = 0
-        self._tries = 0
+        self._tries = self._quick_tries = 0
         self._epoch = Epoch(0)
         self._decoder: SnapshotStreamDecoder | None = None
         self._tree: DataTree | None = None
+        """The leader's; ours once NEWLEADER says that it is whole, and not before it is being saved."""
+        self._sessions: dict[int, int] = {}
+        self._new_config: QuorumVerifier | None = None
+        """What NEWLEADER brought, to be in force from UPTODATE on."""
         self.sync_kind: PacketType | None = None
         """How it was synchronised."""
         self._snapshot_zxid = Zxid(0)
@@ -112,8 +122,8 @@ class Learner(PacketConnection):
         """Committed, and not yet in the log and the tree."""
         self._saving_until: int | None = None
         """Zxid up to which the log has to be durable before NEWLEADER is acknowledged; None: all of it is."""
-        self._keeps_log = config.sync_enabled or not observer
-        """An observer may do without (``syncEnabled=no``): then it never claims a history, and starts anew."""
+        self.keeps_log = config.sync_enabled or not observer
+        """An observer may do without (``syncEnabled=no``): then it claims no history, and starts anew."""
         self._is_over = False
 
     def __str__(self) -> str:
@@ -151,6 +161,8 @@ class Learner(PacketConnection):
 
     def deadline_ms(self) -> int:
         """When ``on_tick`` has something to do."""
+        if self.phase is Phase.SAVING:
+            return self.peer.now_ms + self._config.tick_time_ms
         return min(self._deadline_ms, self._redial_ms or self._deadline_ms)
 
     def on_tick(self) -> None:
@@ -179,6 +191,11 @@ class Learner(PacketConnection):
         if self._is_over:
             return
         pause_ms = self._config.leader_connect_delay_during_retry_ms
+        if self._quick_tries < len(QUICK_RETRIES_MS):
+            # Most likely the leader needs a few milliseconds more than we to learn that it leads.
+            pause_ms = min(QUICK_RETRIES_MS[self._quick_tries], pause_ms)
+            self._quick_tries += 1
+            self._tries -= 1
         if self._tries >= TRIES_MAX or self.peer.now_ms + pause_ms >= self._connect_deadline_ms:
             self.close(f"it cannot be reached: {reason}")
         else:
@@ -241,6 +258,8 @@ class Learner(PacketConnection):
             raise ProtocolError("it speaks the protocol of before 3.4")
         epochs = self.peer.epochs
         self._epoch = epoch_of(Zxid(zxid))
+        if self._epoch > EPOCH_MAX:
+            raise ProtocolError(f"there is no epoch {self._epoch}")
         if self._epoch < epochs.accepted:
             raise ProtocolError(f"its epoch {self._epoch} is less than the accepted one, {epochs.accepted}")
         # Having accepted this epoch before, we can't be counted for it again; but we may follow.
@@ -295,11 +314,9 @@ class Learner(PacketConnection):
             raise ProtocolError("the snapshot has no root")
         tree.finish_loading()
         tree.last_processed_zxid = self._snapshot_zxid
-        self.peer.database.adopt(tree, decoder.sessions)
-        self.peer.committed.clear()
-        self.peer.show_config()
+        self._sessions = decoder.sessions
         self.phase = Phase.SYNCING
-        self._decoder = self._tree = None
+        self._decoder = None
         for received in self._packets.feed(decoder.rest):
             if self.is_closing:
                 break
@@ -312,7 +329,7 @@ class Learner(PacketConnection):
             if zxid != make_zxid(self._epoch, 0):
                 raise ProtocolError(f"NEWLEADER 0x{hex64(zxid)} is not of its epoch {self._epoch}")
             if data is not None and len(data) > 1:
-                self.peer.saw_config(data)
+                self._new_config = self.peer.saw_config(data)
             self._save()
         else:
             self._collect(kind, zxid, data)
@@ -373,7 +390,12 @@ class Learner(PacketConnection):
 
     def _save(self) -> None:
         self.phase = Phase.SAVING
-        if self.sync_kind is PacketType.SNAP:
+        self._dirty[self] = None  # it is not read meanwhile
+        if self._tree is not None:
+            self.peer.database.adopt(self._tree, self._sessions)
+            self.peer.committed.clear()
+            self.peer.show_config()
+            self._tree = None
             self.peer.save_snapshot(self._snapshot_saved)
         else:
             self._save_txns()
@@ -387,26 +409,27 @@ class Learner(PacketConnection):
         compare = self.sync_kind is not PacketType.SNAP
         database = self.peer.database
         for header, txn, digest, payload in self._committed:
-            if self._keeps_log:
+            if header.zxid <= self._snapshot_zxid:
+                continue  # a busy leader sends what its snapshot holds already
+            if self.keeps_log:
                 self.peer.log_txn(_request_of(header), payload)
             database.apply(
                 header.clientId, header.zxid, header.time, header.type, txn, digest if compare else None
             )
             self.peer.committed.add(header.zxid, payload)
-        if self._committed and self._keeps_log:
-            self._saving_until = self._committed[-1].header.zxid
-            self._committed.clear()
+        last_zxid = self._committed[-1].header.zxid if self._committed else 0
+        self._committed.clear()
+        if last_zxid > self._snapshot_zxid and self.keeps_log:
+            self._saving_until = last_zxid
         else:
-            self._committed.clear()
             self._saved()
 
     def _saved(self) -> None:
         """All of it is durable: this is the leader's history now."""
         self._saving_until = None
-        if self._keeps_log:
+        if self.keeps_log:
             self.peer.epochs.take_over(self._epoch)
         self.phase = Phase.AWAIT_SERVING
-        self._limit_ms = self._config.sync_limit_ticks * self._config.tick_time_ms
         self._heard()
         self.send(ack(make_zxid(self._epoch, 0)))
         self._dirty[self] = None
@@ -423,9 +446,12 @@ class Learner(PacketConnection):
 
     def _serve(self) -> None:
         peer = self.peer
-        if peer.activate_seen_config():
+        if self._new_config is not None and peer.activate_new_config(self._new_config):
             raise ProtocolError("changes proposed in reconfig")
         self.phase = Phase.BROADCAST
+        # Only now does the leader ping: until the others are ready it may be silent for longer.
+        self._limit_ms = self._config.sync_limit_ticks * self._config.tick_time_ms
+        self._heard()
         self.last_queued = Zxid(0)
         self.server = LearnerServer(peer, self)
         self.send(ack(make_zxid(self._epoch, 0)))
@@ -468,11 +494,13 @@ class Learner(PacketConnection):
                 self._log(entry)
             self._commit(entry)
             self._activate(entry, leader_id)
+        elif kind in _SYNC_PACKETS:
+            raise ProtocolError(f"a packet of type {kind} in the phase {self.phase.value}")
         else:
             _log.warning("%s sent a packet of type %d, which is passed over", self, kind)
 
     def _log(self, entry: Entry) -> None:
-        if self._keeps_log:
+        if self.keeps_log:
             self.peer.log_txn(_request_of(entry.header), entry.payload)
 
     def _commit(self, entry: Entry) -> None:

@@ -23,8 +23,10 @@ from ..jute.codes import PacketType
 from ..jute.data import Id
 from ..jute.ids import SessionId, Sid, Zxid, epoch_of, hex64
 from ..server.database import ZKDatabase
+from ..server.ops.context import Kind
 from ..server.ops.table import OPERATIONS
 from ..server.request import Request
+from ..storage.epoch_files import EPOCH_MAX
 from ..storage.snapshot_stream import SnapshotStreamEncoder
 from .packet_connection import LINGER_MS, PacketConnection, ProtocolError
 from .packet_data import (
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES: Final = 1 << 18
 """About so much of a snapshot is encoded at a time."""
+INTRODUCTION_BYTES_MAX: Final = 1024
+"""Bound of the first packet's data: whoever sends it may be anybody."""
+UNSENT_BYTES_MAX: Final = 256 << 20
+"""Unsent bytes past which a learner that does not take them is cut off, besides its synchronisation."""
 
 _HEADER: Final = Struct(">ii")
 _log = logging.getLogger(__name__)
@@ -86,7 +92,7 @@ class SyncLimitCheck:
 
     def acknowledged(self, zxid: int) -> None:
         """It was acknowledged, and so was everything before it."""
-        if zxid >= self._next_zxid:
+        if zxid >= (self._next_zxid or self._zxid):
             self._zxid = self._next_zxid = 0
         elif zxid >= self._zxid:
             self._zxid, self._since_ms = self._next_zxid, self._next_ms
@@ -105,7 +111,8 @@ class LearnerHandler(PacketConnection):
 
     def __init__(self, leader: Leader, address: tuple[str, int]) -> None:
         peer, config = leader.peer, leader.config
-        super().__init__(peer.dirty, config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes)
+        self._field_bytes_max = config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes
+        super().__init__(peer.dirty, self._field_bytes_max)
         self._leader = leader
         self._peer = peer
         self.address = address
@@ -124,6 +131,10 @@ class LearnerHandler(PacketConnection):
         self._check = SyncLimitCheck()
         self._snapshot: Iterator[bytes] | None = None
         self._behind_snapshot: list[bytes] = []
+        self._behind_snapshot_bytes = 0
+        self._plan_bytes = 0
+        # A stranger's first packet is short.
+        self._packets.field_bytes_max = INTRODUCTION_BYTES_MAX
 
     def __str__(self) -> str:
         return f"learner {self.sid} at {self.address[0]}:{self.address[1]}"
@@ -131,13 +142,15 @@ class LearnerHandler(PacketConnection):
     # -- the connection ------------------------------------------------------------------------------
 
     def receive(self, chunk: bytes) -> None:
-        self.deadline_ms = self._peer.now_ms + self._limit_ms
+        if self.is_introduced:
+            self.deadline_ms = self._peer.now_ms + self._limit_ms
         super().receive(chunk)
 
     def closing(self, reason: str) -> None:
         _log.info("%s: %s", self, reason)
         self.close_deadline_ms = self._peer.now_ms + LINGER_MS
         self._snapshot = None
+        self._behind_snapshot.clear()
         self._leader.gone(self)
         if self.is_broken:
             self._leader.broken()
@@ -153,6 +166,11 @@ class LearnerHandler(PacketConnection):
         return self._leader.tick <= self._ack_deadline_tick
 
     @property
+    def is_streaming(self) -> bool:
+        """Whether it is up to date and part of the broadcast."""
+        return self.phase is Phase.STREAMING
+
+    @property
     def is_syncing(self) -> bool:
         """Whether its synchronisation is under way."""
         return self.phase is Phase.SYNCING and self.sync_kind is not None
@@ -164,12 +182,15 @@ class LearnerHandler(PacketConnection):
         config = self._leader.config
         if self._check.is_late(self._peer.now_ms, config.sync_limit_ticks * config.tick_time_ms):
             self.abort("a proposal was not acknowledged within syncLimit")
+        elif self.unsent_bytes + self._behind_snapshot_bytes > UNSENT_BYTES_MAX + self._plan_bytes:
+            self.abort("it does not take what it is sent")
         else:
             self.send(packet(PacketType.PING, last_proposed))
 
     def send(self, data: bytes) -> None:
         if self._snapshot is not None:
             self._behind_snapshot.append(data)
+            self._behind_snapshot_bytes += len(data)
         else:
             super().send(data)
 
@@ -220,11 +241,15 @@ class LearnerHandler(PacketConnection):
                 raise ProtocolError("it has a later configuration than the leader")
         if self.sid == self._leader.my_id:
             raise ProtocolError("it has the leader's own number")
+        accepted_epoch = epoch_of(Zxid(zxid))
+        if accepted_epoch >= EPOCH_MAX:
+            raise ProtocolError(f"it has accepted epoch {accepted_epoch}, behind which there is none")
         self.is_introduced = True
-        self._leader.introduced(self)
+        self._packets.field_bytes_max = self._field_bytes_max
+        self.deadline_ms = self._peer.now_ms + self._limit_ms
         self.phase = Phase.AWAIT_EPOCH
         had_epoch = self._leader.has_epoch
-        self._leader.propose_epoch(self.sid, epoch_of(Zxid(zxid)))
+        self._leader.propose_epoch(self.sid, accepted_epoch)
         if had_epoch:
             self.epoch_proposed()
 
@@ -273,21 +298,20 @@ class LearnerHandler(PacketConnection):
         for zxid, payload in plan.proposals:
             self.send(proposal(zxid, payload))
             self.send(commit(zxid))
+        self._plan_bytes = self.unsent_bytes + self._behind_snapshot_bytes
         self._leader.start_forwarding(self, plan.forward_after)
         if self._snapshot is None:
             self._send_newleader()
 
     def _send_newleader(self) -> None:
-        config = self._peer.last_seen_verifier.text().encode()
+        config = self._leader.newleader_config().text().encode()
         self.send(packet(PacketType.NEWLEADER, self._leader.zxid, config))
 
     def _ack_newleader(self, zxid: int) -> None:
         if zxid != self._leader.zxid:
             raise ProtocolError(f"an ack of 0x{hex64(zxid)} instead of NEWLEADER")
-        config = self._leader.config
-        self._limit_ms = config.sync_limit_ticks * config.tick_time_ms
-        self.deadline_ms = self._peer.now_ms + self._limit_ms
         self.phase = Phase.AWAIT_SERVING
+        self._leader.replaces_older(self)
         serving = self._leader.server is not None
         self._leader.newleader_acknowledged(self.sid)
         if serving:
@@ -297,13 +321,17 @@ class LearnerHandler(PacketConnection):
         """The leader has its quorum: the learner may serve as well."""
         if self.phase is Phase.AWAIT_SERVING:
             self.phase = Phase.STREAMING
+            # Only now are there pings: who was ready early may have waited for longer.
+            config = self._leader.config
+            self._limit_ms = config.sync_limit_ticks * config.tick_time_ms
+            self.deadline_ms = self._peer.now_ms + self._limit_ms
             self.send(packet(PacketType.UPTODATE, -1))
+            self._leader.learner_serves()
 
     def _request(self, asked: ForwardedRequest, authinfo: tuple[Id, ...]) -> None:
         operation = OPERATIONS.get(asked.opcode)
-        if operation is None:
-            _log.warning("%s forwarded a request of unknown type %d", self, asked.opcode)
-            return
+        if operation is None or operation.kind not in (Kind.WRITE, Kind.BARRIER):
+            raise ProtocolError(f"a request of type {asked.opcode} is nothing to forward")
         frame = _HEADER.pack(asked.cxid, asked.opcode) + asked.body
         request = Request(
             None, SessionId(asked.session_id), asked.cxid, operation, frame, self._peer.now_ms, authinfo
@@ -328,9 +356,10 @@ class LearnerHandler(PacketConnection):
             return
         self._snapshot = None
         waiting, self._behind_snapshot = self._behind_snapshot, []
+        self._behind_snapshot_bytes = 0
         for data in waiting:
             super().send(data)
-        # With what was committed while the tree was sent in front of it, the learner's tree is exact from here.
+        # What was committed while the tree was sent is in front of it, so the learner's tree is exact now.
         self._send_newleader()
 
     def _begin_snapshot(self, zxid: int) -> None:

@@ -102,6 +102,9 @@ class LearnerServer(QuorumServer):
             body = request.record.encode()
         else:
             body = request.frame[8:]
+        # Whatever was proposed before is the txn of another request, even if its number is the same: a
+        # session that has moved here may have left one under way.
+        request.zxid = self._learner.last_queued
         if operation.kind is Kind.BARRIER:
             self._syncs.append(request)
         self._waiting.setdefault(request.session_id, deque()).append(request)
@@ -184,7 +187,9 @@ class LearnerServer(QuorumServer):
             first = waiting[0]
             if (
                 isinstance(first, Request)
+                and first.operation.kind is not Kind.BARRIER
                 and first.cxid == header.cxid
+                and first.zxid < header.zxid
                 and (kind == OpCode.ERROR or first.operation.opcode == kind)
             ):
                 request = first

@@ -70,13 +70,17 @@ class Membership:
         if self._store is not None:
             self._store.propose(verifier)
 
-    def see_text(self, text: bytes) -> None:
-        """As ``see``; a text that is no configuration is passed over."""
-        if self.reconfig_enabled:
-            try:
-                self.see(self.read(text))
-            except ValueError as error:
-                _log.warning("a configuration cannot be read: %s", error)
+    def see_text(self, text: bytes) -> QuorumVerifier | None:
+        """As ``see``; None if the text is no configuration, or configurations do not change here."""
+        if not self.reconfig_enabled:
+            return None
+        try:
+            verifier = self.read(text)
+        except ValueError as error:
+            _log.warning("a configuration cannot be read: %s", error)
+            return None
+        self.see(verifier)
+        return verifier
 
     def read(self, text: bytes) -> QuorumVerifier:
         """Raises ValueError if it is no configuration."""

@@ -109,6 +109,7 @@ class PacketConnection(ABC):
         """The other end is gone."""
         self.out.clear()
         self.close(reason)
+        self.close_deadline_ms = 0
 
     def closed(self) -> None:
         """The socket is gone."""

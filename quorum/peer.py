@@ -9,9 +9,10 @@ in it and was not committed is applied (it may win the next election), and the e
 and the log outlive the roles.
 
 It is driven from outside, as every core here: connections are given bytes, ``set_time`` and ``tick`` tell the
-time, ``take_batch`` says what must be written and ``flushed`` that it is durable, ``take_dials`` which connections
-are wanted. ``driver`` does that with a network and a disk; a simulation does it with its own. Small files
-(epochs) and truncations are written in the call that needs them: nothing may be said before they are durable.
+time, ``take_batch`` says what must be written and ``flushed`` that it is durable, ``take_dials`` which
+connections are wanted. ``driver`` does that with a network and a disk; a simulation does it with its own.
+Small files (epochs) and truncations are written in the call that needs them: nothing may be said before they
+are durable.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from ..server.settings_table import Config
 from ..server.snapshot_job import SnapshotJob
 from ..server.storage_folder import restore
 from ..server.sync import SnapshotTrigger, SyncRequestProcessor
-from ..storage.errors import StorageError
 from ..storage.epoch_files import EpochFiles
+from ..storage.errors import StorageError
 from ..storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint
 from ..storage.txn_log import LogBatch
 from .cnx_manager import ElectionConnection, QuorumCnxManager
@@ -44,7 +45,7 @@ from .election import UNTRUSTED, FastLeaderElection
 from .leader import Leader
 from .learner import Learner
 from .learner_handler import LearnerHandler
-from .members import Role
+from .members import Address, Role
 from .membership import ConfigStore, Membership
 from .phases import ZabState
 from .quorum_server import NoServer, QuorumServer
@@ -118,6 +119,8 @@ class QuorumPeer:
         self._designated: tuple[Sid, Zxid] | None = None
         """Whom a reconfiguration has made the leader, and its zxid: who is next without an election."""
         self._is_untrusted = False
+        self._is_ahead_of_disk = False
+        """Whether the tree holds what an observer without a log has heard."""
         self._vain_roles = 0
         """How often in a row we followed somebody and came to nothing."""
         verifier = self.membership.verifier
@@ -130,6 +133,8 @@ class QuorumPeer:
             self.dirty,
             now_ms=now_ms,
             multi_address=config.multi_address_enabled,
+            on_disconnected=lambda sid: self.election.disconnected(sid),
+            on_unreachable=lambda sid: self.election.unreachable(self.now_ms, sid),
             opening_timeout_ms=self._opening_timeout_ms(),
             connect_timeout_ms=config.cnx_timeout_ms,
         )
@@ -140,6 +145,7 @@ class QuorumPeer:
             is_observer=self.membership.role is Role.OBSERVER,
             send=self.cnx.send,
             connect=self.cnx.connect,
+            restate=self.cnx.restate,
             on_newer_config=self._newer_config,
             on_looking_voter=self._voter_looks,
             notification_min_ms=config.fast_leader_min_notification_interval_ms,
@@ -300,8 +306,8 @@ class QuorumPeer:
     def save_snapshot(self, done: Callable[[], None]) -> None:
         """Write down the history that a leader sent; ``done`` is called when it is durable.
 
-        The tree in memory is that history already. So whatever becomes of the role, nobody hears our last zxid
-        before it is on disk as well.
+        The tree in memory is that history already. So whatever becomes of the role, nobody hears our last
+        zxid before it is on disk as well.
         """
 
         def saved() -> None:
@@ -413,13 +419,18 @@ class QuorumPeer:
             self.role = leader = Leader(self)
             self.show_config()
             self.on_change()
-            leader.start()
+            if self.role is leader:  # it is not if the quorum port can't be listened on
+                leader.start()
             return
         member = self.membership.verifier.members.get(leader_id)
         if member is None:
             member = self.membership.last_seen.members[leader_id]
         observer = self.membership.role is Role.OBSERVER
+        if self._is_ahead_of_disk and not observer:
+            self._restore(self.storage.reopen_plan())
+            self._is_ahead_of_disk = False
         self.role = learner = Learner(self, leader_id, member.quorum, observer=observer)
+        self._is_ahead_of_disk |= not learner.keeps_log
         # Whoever is turned away again and again does not ask without a pause.
         pause_ms = min(PAUSE_MS << self._vain_roles, PAUSE_MS_MAX) if self._vain_roles > 1 else 0
         self._vain_roles += 1
@@ -444,7 +455,10 @@ class QuorumPeer:
         addresses: dict[Sid, tuple[HostPort, ...]] = {}
         for verifier in self.membership.verifiers:
             for sid, member in verifier.members.items():
-                addresses[sid] = tuple((address.host, address.port) for address in member.election)
+                known = addresses.get(sid, ())
+                addresses[sid] = known + tuple(
+                    address for address in map(_host_port, member.election) if address not in known
+                )
         return addresses
 
     def _opening_timeout_ms(self) -> int:
@@ -486,6 +500,9 @@ class QuorumPeer:
             is_observer=membership.role is Role.OBSERVER,
         )
         self.cnx.set_addresses(self._election_addresses())
+        mine = membership.verifier.members.get(self.my_id)
+        if mine is not None:
+            self.cnx.set_my_addresses(tuple(map(_host_port, mine.election)))
         self.show_config()
 
     def version_initial_config(self, zxid: Zxid) -> None:
@@ -495,22 +512,23 @@ class QuorumPeer:
             # Read again from its text, as the original does: what only our own zoo.cfg says is lost.
             plain = membership.read(membership.verifier.text().encode())
             membership.see(plain.with_version(zxid))
+            self._config_changed()
 
     def activate_initial_config(self, leader: Leader) -> None:
         """A quorum has the newest configuration: it is in force."""
-        if self.membership.activate(self.membership.last_seen):
-            self._config_changed()
-        self.show_config()
+        self.membership.activate(self.membership.last_seen)
+        self._config_changed()
 
-    def saw_config(self, text: bytes) -> None:
-        """A leader sent a configuration that is not committed yet."""
-        self.membership.see_text(text)
-        self.cnx.set_addresses(self._election_addresses())
+    def saw_config(self, text: bytes) -> QuorumVerifier | None:
+        """A leader sent a configuration that is not committed yet; None if it is of no interest."""
+        verifier = self.membership.see_text(text)
+        self._config_changed()
+        return verifier
 
-    def activate_seen_config(self) -> bool:
+    def activate_new_config(self, verifier: QuorumVerifier) -> bool:
         """UPTODATE: what NEWLEADER brought is in force. True if our role does not fit it any more."""
         previous = self.membership.verifier
-        changed = self.membership.activate(self.membership.last_seen)
+        changed = self.membership.activate(verifier)
         self._config_changed()
         assert isinstance(self.role, Learner)
         return changed and self._must_change(self.role, previous)
@@ -541,3 +559,7 @@ class QuorumPeer:
         self._config_changed()
         if designated != self.my_id:
             self._designated = (designated, zxid)
+
+
+def _host_port(address: Address) -> HostPort:
+    return address.host, address.port

@@ -90,8 +90,8 @@ class ZKDatabase:
         self._digest_from_zxid = 0
         self._is_replaying = False
         self._doubt: tuple[int, int] | None = None
-        """First zxid of a replay whose digest did not fit, and that digest; none if a later one did fit. A snapshot
-        that a leader sent while its tree changed does not say how far that went."""
+        """First zxid of a replay whose digest did not fit, and that digest; none if a later one did fit. A
+        snapshot that a leader sent while its tree changed does not say how far that went."""
 
     def adopt(self, tree: DataTree, sessions: dict[int, int]) -> None:
         """Become what another server sent."""

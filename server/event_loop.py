@@ -89,12 +89,13 @@ class _Stream:
 class _Listening:
     """A listening socket, and who takes its connections. ``watched`` unless no descriptors are left."""
 
-    __slots__ = ("accept", "keep_alive", "socket", "watched")
+    __slots__ = ("accept", "keep_alive", "socket", "unacknowledged_ms", "watched")
 
-    def __init__(self, sock: socket.socket, accept: Accept, keep_alive: bool) -> None:
+    def __init__(self, sock: socket.socket, accept: Accept, keep_alive: bool, unacknowledged_ms: int) -> None:
         self.socket = sock
         self.accept = accept
         self.keep_alive = keep_alive
+        self.unacknowledged_ms = unacknowledged_ms
         self.watched = True
 
 
@@ -112,6 +113,8 @@ class EventLoop:
         self._streams: dict[int, _Stream] = {}
         self._by_endpoint: dict[Endpoint, _Stream] = {}
         self._listening: dict[int, _Listening] = {}
+        self._closing: dict[_Stream, None] = {}
+        """Streams that are to be closed, and whose last bytes the other end does not take."""
         self._epoll = select.epoll()
         self._log_fd = log_thread.fileno()
         self._epoll.register(self._log_fd, _IN)
@@ -128,9 +131,20 @@ class EventLoop:
 
     # -- sockets -------------------------------------------------------------------------------------
 
-    def listen(self, sock: socket.socket, accept: Accept, *, keep_alive: bool = False) -> None:
-        """Accept connections of a bound, listening, non-blocking socket, which the loop owns from now on."""
-        self._listening[sock.fileno()] = _Listening(sock, accept, keep_alive)
+    def listen(
+        self,
+        sock: socket.socket,
+        accept: Accept,
+        *,
+        keep_alive: bool = False,
+        unacknowledged_ms: int = 0,
+    ) -> None:
+        """Accept connections of a bound, listening, non-blocking socket, which the loop owns from now on.
+
+        ``unacknowledged_ms`` is how long the other end may leave bytes unacknowledged before the system gives
+        a connection up; 0 for the system's own patience, which is a quarter of an hour.
+        """
+        self._listening[sock.fileno()] = _Listening(sock, accept, keep_alive, unacknowledged_ms)
         self._epoll.register(sock.fileno(), _IN)
 
     def stop_listening(self, sock: socket.socket) -> None:
@@ -210,6 +224,7 @@ class EventLoop:
                 await self._tick_sooner.wait()
             self.poll_once()
             core.tick()
+            self._drop_overdue()
             self._resume_accepting()
             self.pump()
             while core.dirty:
@@ -302,6 +317,8 @@ class EventLoop:
             sock.setblocking(False)
             if listening.keep_alive:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if listening.unacknowledged_ms:
+                give_up_after(sock, listening.unacknowledged_ms)
             self.adopt(sock, endpoint)
 
     def _receive(self, stream: _Stream) -> None:
@@ -332,10 +349,18 @@ class EventLoop:
             if endpoint.has_backlog:
                 endpoint.resume()
                 self._core.dirty[endpoint] = None
-        elif endpoint.is_closing and endpoint.close_deadline_ms < self._core.now_ms:
-            self._drop(stream)
-            return
+        elif endpoint.is_closing:
+            if endpoint.close_deadline_ms < self._core.now_ms:
+                self._drop(stream)
+                return
+            self._closing[stream] = None
         self._set_mask(stream)
+
+    def _drop_overdue(self) -> None:
+        """Whoever does not take the last bytes does not get them."""
+        for stream in list(self._closing):
+            if stream.endpoint.close_deadline_ms < self._core.now_ms:
+                self._drop(stream)
 
     def _set_mask(self, stream: _Stream) -> None:
         mask = _IN if self._reading and stream.endpoint.wants_input else 0
@@ -376,9 +401,15 @@ class EventLoop:
     def _drop(self, stream: _Stream) -> None:
         """The socket goes; what it still had to send is lost."""
         del self._streams[stream.fd], self._by_endpoint[stream.endpoint]
+        self._closing.pop(stream, None)
         self._epoll.unregister(stream.fd)
         stream.socket.close()
         stream.endpoint.closed()
+
+
+def give_up_after(sock: socket.socket, unacknowledged_ms: int) -> None:
+    """Give a connection up when the other end leaves bytes unacknowledged for so long."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unacknowledged_ms)
 
 
 def monotonic_ms() -> int:
@@ -399,7 +430,10 @@ def numeric_host(host: str) -> str:
 def bind(address: str, port: int, backlog: int) -> socket.socket:
     """A listening socket; an empty address means every interface. Raises OSError naming the address."""
     if address:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        try:
+            found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        except UnicodeError:
+            raise OSError(f"cannot listen on {address}:{port}: no such name") from None
         found.sort(key=lambda info: info[0] != socket.AF_INET)  # Java's choice for a name with both
         family, _, _, _, target = found[0]
     elif socket.has_dualstack_ipv6():

@@ -29,8 +29,8 @@ class Inode:
     """Contents of a file, live and durable, and the changes in between.
 
     Attributes:
-        touched_from: lowest offset at which the durable contents changed; whoever reads them and keeps what it
-            has found sets it back to ``UNTOUCHED``.
+        touched_from: lowest offset at which the durable contents changed; whoever reads them and keeps what
+            it has found sets it back to ``UNTOUCHED``.
     """
 
     __slots__ = ("durable", "live", "pending", "touched_from")
@@ -92,6 +92,8 @@ class SimDisk:
         self.changes = 0
         """How many changing calls were made."""
         self.syncs = 0
+        self.name_syncs = 0
+        """How often durable names may have changed."""
         self.crash_at = -1
         self.fail_at = -1
         self.error: Callable[[str, str], DiskError] = io_error
@@ -147,6 +149,7 @@ class SimDisk:
     def fsync_dir(self, path: str) -> None:
         self.step("sync directory", path)
         self.syncs += 1
+        self.name_syncs += 1
         for change in self.pending_names.pop(path, []):
             _rename_durably(self.durable_names, change)
 

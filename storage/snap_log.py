@@ -160,6 +160,7 @@ class FileTxnSnapLog:
         """
         try:
             self._prepare_directories()
+            self._sync_newest_log()
             return self._plan()
         except BaseException:
             self.close()
@@ -247,6 +248,16 @@ class FileTxnSnapLog:
             for path in list_leftovers(self.disk, directory):
                 self.disk.unlink(path)
         self._remove_empty_newest_log()
+
+    def _sync_newest_log(self) -> None:
+        """Make durable what a process that was killed had written: from here on we answer for it."""
+        logs = list_logs(self.disk, self.log_directory)
+        if logs and self._settings.sync:
+            file = self.disk.open(logs[-1].path, writable=True)
+            try:
+                file.fdatasync()
+            finally:
+                file.close()
 
     def _check_placement(self) -> None:
         for name in self.disk.listdir(self.log_directory):

@@ -25,6 +25,7 @@ from .. import gc_policy
 from .process import (
     EXIT_BAD_INVOCATION,
     EXIT_DATA_FOLDER,
+    EXIT_ELECTION_PORT,
     EXIT_OK,
     EXIT_UNEXPECTED,
     StopSignals,
@@ -174,6 +175,11 @@ def _run(
     return EXIT_OK
 
 
+def _is_election_port(error: OSError) -> bool:
+    """Whether it is the election port that can't be listened on; loads nothing that a single server lacks."""
+    return type(error).__name__ == "ElectionPortError"
+
+
 async def _stop_with_parent(server: ZooKeeperServer | EnsembleServer, parent: int) -> None:
     """Wait until the parent is gone. Its id may belong to another process by the time we look."""
     import trio
@@ -205,6 +211,9 @@ def _explain(error: BaseException, config: Config, *, started: bool) -> int:
     if isinstance(error, ConfigError):
         complain(str(error))
         return EXIT_BAD_INVOCATION
+    if isinstance(error, OSError) and _is_election_port(error):
+        complain(str(error))
+        return EXIT_ELECTION_PORT
     if isinstance(error, OSError) and not started:
         message = error.strerror or str(error)
         address = f"{config.client_port_address or '*'}:{config.client_port}"

@@ -6,91 +6,29 @@ import logging
 from struct import pack
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from zoolet.jute.election import OBSERVER_SID, OPENING_V2, HostPort, Opening
+from zoolet.jute.election import OBSERVER_SID, OPENING_V2, Opening
 from zoolet.jute.framing import frame
 from zoolet.jute.ids import Sid
 from zoolet.quorum.cnx_manager import (
     CALL_BACK_MS,
     STRANGERS_MAX,
-    ElectionConnection,
-    QuorumCnxManager,
     State,
 )
-from zoolet.quorum.dial import Dial
+from zoolet.quorum.tests.cnx_desk import (
+    CALLER,
+    FOUR,
+    ONE,
+    STRANGER,
+    THREE,
+    TWO,
+    Desk,
+    opening,
+    opening_of_two,
+    sent,
+)
 from zoolet.quorum.tests.election_lab import election_address
-from zoolet.server.endpoint import Endpoint
 
-CALLER: HostPort = ("10.9.9.9", 50_000)
-ONE, TWO, THREE, FOUR, STRANGER = Sid(1), Sid(2), Sid(3), Sid(4), Sid(77)
-
-
-def opening(sid: int, *addresses: HostPort) -> bytes:
-    return Opening(Sid(sid), addresses or (election_address(sid),), OPENING_V2).encode()
-
-
-class Desk:
-    """A manager, and everything it wants of the outside. The members are 1 to 4."""
-
-    def __init__(self, sid: int = 2, *, multi_address: bool = False) -> None:
-        self.heard: list[tuple[int, bytes]] = []
-        self.dirty: dict[Endpoint, None] = {}
-        self.broken: list[int] = []
-        self.unreachable: list[int] = []
-        self.manager = QuorumCnxManager(
-            Sid(sid),
-            (election_address(sid), ("192.168.0.2", 3889)),
-            {Sid(n): (election_address(n),) for n in range(1, 5)},
-            lambda sender, message: self.heard.append((sender, message)),
-            self.dirty,
-            on_disconnected=self.broken.append,
-            on_unreachable=self.unreachable.append,
-            now_ms=1000,
-            multi_address=multi_address,
-            opening_timeout_ms=10_000,
-        )
-
-    def dial(self) -> Dial:
-        """The one connection that is wanted."""
-        (dial,) = self.manager.take_dials()
-        return dial
-
-    def called_by(self, data: bytes) -> ElectionConnection:
-        """Somebody connects and sends this."""
-        connection = self.manager.accept(CALLER)
-        assert connection is not None
-        connection.receive(data)
-        return connection
-
-    def connect_to(self, sid: int) -> ElectionConnection:
-        """Dial a smaller sid, successfully, and take what is sent."""
-        self.manager.connect(Sid(sid))
-        connection = self.connected(self.dial())
-        assert sent(connection).startswith(opening_of_two())
-        return connection
-
-    def connected(self, dial: Dial) -> ElectionConnection:
-        """The dial succeeds."""
-        assert isinstance(dial.endpoint, ElectionConnection)
-        dial.endpoint.connected(dial.addresses[0])
-        return dial.endpoint
-
-
-def opening_of_two() -> bytes:
-    return Opening(TWO, (election_address(2),)).encode()
-
-
-def sent(connection: ElectionConnection) -> bytes:
-    """What the connection has to say, as taken by the socket."""
-    data = b"".join(connection.out)
-    connection.out.clear()
-    assert connection.unsent_bytes == len(data)
-    connection.unsent_bytes = 0
-    return data
-
-
-# --- who keeps the connection ---------------------------------------------------------------------------
+# --- who keeps the connection -------------------------------------------------------------------------
 
 
 def test_who_dials_a_smaller_sid_keeps_the_connection() -> None:
@@ -182,6 +120,17 @@ def test_a_newer_connection_from_a_larger_sid_takes_the_place_of_the_older_one()
     assert desk.manager.is_connected(THREE)
 
 
+def test_a_server_that_is_in_no_configuration_tells_an_address_that_is_passed_over() -> None:
+    desk = Desk(sid=2)
+    desk.manager.set_my_addresses(())
+    desk.manager.connect(ONE)
+
+    found = Opening.decode(sent(desk.connected(desk.dial())))
+
+    assert found is not None
+    assert found[0] == Opening(TWO, ())
+
+
 def test_our_own_sid_is_logged_and_closed(caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(sid=2)
 
@@ -215,7 +164,7 @@ def test_several_addresses_are_told_only_when_they_are_enabled() -> None:
     assert sent(desk.connected(desk.dial())) == told.encode()
 
 
-# --- servers that are not members -----------------------------------------------------------------------
+# --- servers that are not members ---------------------------------------------------------------------
 
 
 def test_a_stranger_with_a_larger_sid_is_heard_and_answered() -> None:
@@ -287,7 +236,7 @@ def test_what_waits_for_a_former_member_is_forgotten() -> None:
     assert sent(desk.called_by(opening(3))) == b""
 
 
-# --- what is said ---------------------------------------------------------------------------------------
+# --- what is said -------------------------------------------------------------------------------------
 
 
 def test_only_the_newest_message_waits() -> None:
@@ -366,7 +315,7 @@ def test_what_is_out_of_date_is_not_said_again() -> None:
     assert sent(desk.called_by(opening(4))) == b""
 
 
-# --- dialling -------------------------------------------------------------------------------------------
+# --- dialling -----------------------------------------------------------------------------------------
 
 
 def test_one_member_is_dialled_once_at_a_time() -> None:
@@ -483,102 +432,7 @@ def test_one_that_can_t_be_reached_does_not_hold_up_the_others() -> None:
     assert desk.connected(dials[2]).state is State.ESTABLISHED
 
 
-# --- bad input ------------------------------------------------------------------------------------------
-
-
-def test_a_caller_that_says_nothing_is_closed_after_a_while_and_holds_up_nobody() -> None:
-    """ZOOKEEPER-2186: in the original it kept all others from being accepted."""
-    desk = Desk(sid=2)
-    silent = desk.manager.accept(CALLER)
-    assert silent is not None
-    desk.manager.set_time(5000)
-
-    assert desk.called_by(opening(3)).state is State.ESTABLISHED
-    assert desk.manager.deadline() == 11_000
-    desk.manager.tick(10_999)
-    assert not silent.is_closing
-    desk.manager.tick(11_000)
-    assert silent.is_closing
-    assert desk.manager.deadline() is None
-
-
-def test_of_too_many_silent_callers_the_oldest_goes() -> None:
-    desk = Desk(sid=2)
-    silent = [desk.manager.accept(CALLER) for _ in range(STRANGERS_MAX)]
-
-    assert desk.called_by(opening(3)).state is State.ESTABLISHED
-    assert [connection.is_closing for connection in silent if connection][:2] == [True, False]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        pack(">q", -3),
-        pack(">qqi", -65536, 3, 0),
-        pack(">qqi", -65536, 3, 2049),
-        pack(">qqi4s", -65536, 3, 4, b"zk:x"),
-        b"GET / HTTP/1.1\r\n\r\n" + b"\xff" * 20,
-    ],
-)
-def test_an_opening_that_is_none_closes_the_connection(data: bytes) -> None:
-    desk = Desk(sid=2)
-    other = desk.called_by(opening(3))
-
-    connection = desk.called_by(data)
-
-    assert connection.is_closing
-    assert other.state is State.ESTABLISHED
-
-
-@pytest.mark.parametrize("length", [0, -1, 512 * 1024 + 1])
-def test_a_frame_of_a_bad_length_closes_that_connection_only(length: int) -> None:
-    desk = Desk(sid=2)
-    other = desk.called_by(opening(4))
-    connection = desk.called_by(opening(3))
-
-    connection.receive(frame(b"good") + pack(">i", length) + frame(b"lost"))
-
-    assert desk.heard == [(3, b"good")]
-    assert connection.is_closing
-    assert other.state is State.ESTABLISHED
-    assert not desk.manager.is_connected(THREE)
-
-
-def test_the_largest_frame_is_taken() -> None:
-    desk = Desk(sid=2)
-    message = bytes(512 * 1024)
-
-    desk.called_by(opening(3) + frame(message))
-
-    assert desk.heard == [(3, message)]
-
-
-@given(st.lists(st.integers(0, 80), max_size=8))
-def test_bytes_may_come_in_any_pieces(cuts: list[int]) -> None:
-    desk = Desk(sid=2)
-    data = opening(3) + frame(b"first") + frame(b"second")
-    connection = desk.manager.accept(CALLER)
-    assert connection is not None
-
-    borders = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    for index, start in enumerate(borders[:-1]):
-        connection.receive(data[start : borders[index + 1]])
-
-    assert desk.heard == [(3, b"first"), (3, b"second")]
-
-
-@given(st.lists(st.binary(max_size=40), max_size=5))
-def test_random_bytes_never_raise(chunks: list[bytes]) -> None:
-    desk = Desk(sid=2)
-    fresh = desk.manager.accept(CALLER)
-    assert fresh is not None
-    for connection in (fresh, desk.called_by(opening(3))):
-        for chunk in chunks:
-            if connection.wants_input:
-                connection.receive(chunk)
-
-
-# --- the end --------------------------------------------------------------------------------------------
+# --- the end ------------------------------------------------------------------------------------------
 
 
 def test_after_the_end_nothing_is_accepted_said_or_dialled() -> None:

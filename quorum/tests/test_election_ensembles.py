@@ -84,6 +84,21 @@ def test_when_the_leader_dies_the_others_agree_in_a_few_message_times(silently: 
     assert lab.leader == 2
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_followers_that_notice_one_after_the_other_need_no_repetition(first: int) -> None:
+    """The first one's vote comes to the second one before that looks too, and is only answered."""
+    lab = started({1: FRESH, 2: FRESH, 3: FRESH})
+    lab.run(5000)
+
+    lab.crash(3)
+    look_again(lab, first)
+    lab.run(10)
+    look_again(lab, 3 - first)
+
+    assert lab.run(20, lab.agreed)
+    assert lab.leader == 2
+
+
 def test_when_the_leader_is_cut_off_the_others_agree_after_the_final_wait() -> None:
     lab = started({1: FRESH, 2: FRESH, 3: FRESH})
     lab.run(5000)

@@ -52,6 +52,7 @@ class Shown(Terminal):
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.said: Callable[[str], None] = lambda message: None
 
     @property
     def is_live(self) -> bool:
@@ -62,6 +63,7 @@ class Shown(Terminal):
 
     def say(self, message: str, *, is_trouble: bool = False) -> None:
         self.lines.append(message)
+        self.said(message)
 
     def show_status(self, line: str, summary: str) -> None:
         self.lines.append(line)
@@ -110,7 +112,18 @@ def test_where_to_connect_is_said_once_when_a_quorum_serves(tmp_path: Path) -> N
 
 def test_logs_are_shown_to_their_end_and_a_server_that_ends_is_reported(tmp_path: Path) -> None:
     fakes = Fakes(tmp_path, ["follower", "leader", "broken"])
-    trio.run(fakes.run, stop)
+    ended: list[str] = []
+
+    def stop_when_all_is_said() -> None:
+        if ended and fakes.announced:
+            stop(fakes)
+
+    def said(message: str) -> None:
+        ended.extend([message] if "ended with exit code" in message else [])
+        stop_when_all_is_said()
+
+    fakes.shown.said = said
+    trio.run(fakes.run, lambda _: stop_when_all_is_said())
     logged = [line.replace("2026-01-02 03:04:05,678 INFO zoolet.fake: ", "") for line in fakes.shown.lines]
     assert {"1 I am a follower", "2 I am a leader", "3 I am a broken"} <= set(logged)
     assert f"server 3 ended with exit code 3; `zoolet serve {tmp_path}/3/zoo.cfg` starts it again" in logged

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zoolet.testing.consistency import check_consistency
+from zoolet.testing.consistency import check_consistency, forgive_deposed_leaders
 from zoolet.testing.history import Action, History, Operation, Outcome, Stat
 from zoolet.testing.linearizability import check_registers
 from zoolet.testing.tests.model_history import COUNTER, REGISTERS, Bug, Model
@@ -122,6 +122,26 @@ def test_a_sessions_writes_take_effect_in_the_order_asked_for() -> None:
 def test_a_fresh_read_reaches_what_was_acknowledged() -> None:
     assert broken(A, B, fresh(A, (4, 5), zxid=10)) == {"fresh reads"}
     assert broken(A, B, read(A, (4, 5), zxid=10)) == set()
+
+
+def test_a_sync_answered_by_a_deposed_leader_can_be_forgiven() -> None:
+    old = write("a", 0x1_0000_0005, 1, (0, 1))
+    new = write("b", 0x2_0000_0001, 2, (2, 3), session=3)
+    behind = replace(fresh(old, (4, 5), zxid=0x1_0000_0005), behind=Action.SYNC)
+    assert broken(old, new, behind) == {"fresh reads"}
+    history, forgiven = forgive_deposed_leaders(History([old, new, behind]))
+    assert forgiven == [behind]
+    assert check_consistency(history) == []
+    assert check_registers(history.operations) == check_registers([old, new])
+
+
+def test_an_old_sync_of_the_same_epoch_is_not_forgiven_nor_a_read_behind_a_write() -> None:
+    old = write("a", 0x1_0000_0005, 1, (0, 1))
+    same_epoch = write("b", 0x1_0000_0006, 2, (2, 3), session=3)
+    new = replace(same_epoch, stat=Stat(1, 0x2_0000_0001, 2), reply_zxid=0x2_0000_0001)
+    behind = replace(fresh(old, (4, 5), zxid=0x1_0000_0005), behind=Action.SYNC)
+    assert forgive_deposed_leaders(History([old, same_epoch, behind]))[1] == []
+    assert forgive_deposed_leaders(History([old, new, replace(behind, behind=Action.SET)]))[1] == []
 
 
 def test_a_value_that_nobody_wrote_is_found() -> None:
