@@ -357,7 +357,7 @@ class Leader:
 
     def propose(self, request: Request) -> None:
         """Take a prepared request: a txn becomes a proposal, anything else waits for those before it."""
-        if self._is_over:
+        if self._is_over or self.server is None:
             return
         if request.txn_type is None:
             if request.client is not None or request.operation.kind is Kind.BARRIER:
@@ -368,7 +368,6 @@ class Leader:
                 else:
                     self._held.append(request)
                 return
-            assert self.server is not None
             self.server.refuse(request)
         zxid = request.zxid
         if zxid & COUNTER_MAX == COUNTER_MAX:
@@ -481,7 +480,7 @@ class Leader:
         return candidates[0] if candidates else self.my_id
 
     def _is_connected(self) -> bool:
-        """Whether a quorum is connected; if not, another leader may have committed what a sync has to show."""
+        """Whether a quorum is connected; if not, another leader may have committed what a sync must show."""
         sids = {handler.sid for handler in self.forwarding if handler.is_streaming}
         sids.add(self.my_id)
         return all(verifier.contains_quorum(sids) for verifier in self._verifiers())

@@ -19,7 +19,7 @@ from enum import Enum
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from ..jute.codes import PacketType
+from ..jute.codes import ErrorCode, OpCode, PacketType
 from ..jute.data import Id
 from ..jute.ids import SessionId, Sid, Zxid, epoch_of, hex64
 from ..server.database import ZKDatabase
@@ -330,13 +330,19 @@ class LearnerHandler(PacketConnection):
 
     def _request(self, asked: ForwardedRequest, authinfo: tuple[Id, ...]) -> None:
         operation = OPERATIONS.get(asked.opcode)
-        if operation is None or operation.kind not in (Kind.WRITE, Kind.BARRIER):
-            raise ProtocolError(f"a request of type {asked.opcode} is nothing to forward")
+        is_write = operation is not None and operation.kind in (Kind.WRITE, Kind.BARRIER)
+        if operation is None or not is_write:
+            # The original's followers forward what they don't know, and wait for a txn all the same.
+            operation = OPERATIONS[OpCode.ERROR]
         frame = _HEADER.pack(asked.cxid, asked.opcode) + asked.body
         request = Request(
             None, SessionId(asked.session_id), asked.cxid, operation, frame, self._peer.now_ms, authinfo
         )
-        self._leader.forwarded(self, request)
+        if is_write:
+            self._leader.forwarded(self, request)
+        else:
+            request.error = ErrorCode.UNIMPLEMENTED
+            self._leader.propose(request)
 
     # -- a snapshot ----------------------------------------------------------------------------------
 

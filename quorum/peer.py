@@ -383,7 +383,9 @@ class QuorumPeer:
         if self.failure is not None:
             raise self.failure
         if self._ending is not None and self.log.idle and self._snapshot is None:
-            if self._ending.is_broken:
+            is_ahead = self._is_ahead_of_disk and self.membership.role is not Role.OBSERVER
+            if self._ending.is_broken or is_ahead:
+                self._is_ahead_of_disk = False
                 self._restore(self.storage.reopen_plan())
             else:
                 self._fast_forward(self._ending)
@@ -426,9 +428,6 @@ class QuorumPeer:
         if member is None:
             member = self.membership.last_seen.members[leader_id]
         observer = self.membership.role is Role.OBSERVER
-        if self._is_ahead_of_disk and not observer:
-            self._restore(self.storage.reopen_plan())
-            self._is_ahead_of_disk = False
         self.role = learner = Learner(self, leader_id, member.quorum, observer=observer)
         self._is_ahead_of_disk |= not learner.keeps_log
         # Whoever is turned away again and again does not ask without a pause.
