@@ -140,6 +140,8 @@ class Learner(PacketConnection):
 
     def start(self, pause_ms: int) -> None:
         """Dial the leader, perhaps after a pause."""
+        self._connect_deadline_ms += pause_ms
+        self._deadline_ms = self._connect_deadline_ms
         if pause_ms:
             self._redial_ms = self.peer.now_ms + pause_ms
         else:
@@ -392,34 +394,41 @@ class Learner(PacketConnection):
         self.phase = Phase.SAVING
         self._dirty[self] = None  # it is not read meanwhile
         if self._tree is not None:
-            self.peer.database.adopt(self._tree, self._sessions)
-            self.peer.committed.clear()
-            self.peer.show_config()
-            self._tree = None
+            self._adopt(self._tree)
             self.peer.save_snapshot(self._snapshot_saved)
         else:
             self._save_txns()
 
+    def _adopt(self, tree: DataTree) -> None:
+        """The leader's tree is ours. It may have gone on while it was sent, up to what was committed by now.
+
+        With that applied the tree is exact, and so is the snapshot: the txns need not be logged.
+        """
+        database = self.peer.database
+        database.adopt(tree, self._sessions)
+        for header, txn, _, _ in self._committed:
+            if header.zxid > self._snapshot_zxid:  # a busy leader also sends what its tree holds already
+                database.apply(header.clientId, header.zxid, header.time, header.type, txn, None)
+        self._committed.clear()
+        self.peer.committed.clear()
+        self.peer.show_config()
+        self._tree = None
+
     def _snapshot_saved(self) -> None:
         if not self.is_closing:
-            self._save_txns()
+            self._saved()
 
     def _save_txns(self) -> None:
         """What was committed goes to the log and into the tree; the rest stays for UPTODATE."""
-        compare = self.sync_kind is not PacketType.SNAP
         database = self.peer.database
         for header, txn, digest, payload in self._committed:
-            if header.zxid <= self._snapshot_zxid:
-                continue  # a busy leader sends what its snapshot holds already
             if self.keeps_log:
                 self.peer.log_txn(_request_of(header), payload)
-            database.apply(
-                header.clientId, header.zxid, header.time, header.type, txn, digest if compare else None
-            )
+            database.apply(header.clientId, header.zxid, header.time, header.type, txn, digest)
             self.peer.committed.add(header.zxid, payload)
-        last_zxid = self._committed[-1].header.zxid if self._committed else 0
+        last_zxid = self._committed[-1].header.zxid if self._committed else None
         self._committed.clear()
-        if last_zxid > self._snapshot_zxid and self.keeps_log:
+        if last_zxid is not None and self.keeps_log:
             self._saving_until = last_zxid
         else:
             self._saved()
@@ -456,9 +465,6 @@ class Learner(PacketConnection):
         self.server = LearnerServer(peer, self)
         self.send(ack(make_zxid(self._epoch, 0)))
         committed, self._committed = self._committed, deque()
-        if committed and self.sync_kind is PacketType.SNAP:
-            # The leader's tree may have gone on while it was sent, up to here.
-            peer.database.distrust_digests_until(committed[-1].header.zxid)
         for entry in (*committed, *self._received):
             self.last_queued = Zxid(entry.header.zxid)
             self._log(entry)

@@ -26,6 +26,7 @@ from ..jute.errors import JuteError
 from ..jute.framing import FrameBuffer, OversizedFrame, frame
 from ..jute.ids import SessionId, hex64
 from ..jute.proto import AuthPacket, ConnectRequest, ConnectResponse, GetSASLRequest, SetSASLResponse
+from ..storage.errors import StorageError
 from .acl import AclTuple
 from .errors import KeeperError
 from .four_letter import answer, is_word, request_bytes
@@ -172,6 +173,8 @@ class ServerConnection:
         """Take bytes from the socket. Never raises for what they are: a bad client is closed."""
         try:
             self._receive(chunk)
+        except StorageError:
+            raise  # the log can't be written: that is the server's end, not the client's trouble
         except Exception:
             _log.exception("a request of session 0x%x could not be handled", self.session_id)
             self.close("internal error")

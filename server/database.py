@@ -88,10 +88,6 @@ class ZKDatabase:
         """Zxid and digest of the tree at every 128th zxid, oldest first; what ``hash`` answers."""
         self._context = TxnContext(self.tree, OPERATIONS)
         self._digest_from_zxid = 0
-        self._is_replaying = False
-        self._doubt: tuple[int, int] | None = None
-        """First zxid of a replay whose digest did not fit, and that digest; none if a later one did fit. A
-        snapshot that a leader sent while its tree changed does not say how far that went."""
 
     def adopt(self, tree: DataTree, sessions: dict[int, int]) -> None:
         """Become what another server sent."""
@@ -99,10 +95,6 @@ class ZKDatabase:
         self.sessions = sessions
         self._context = TxnContext(tree, OPERATIONS)
         self._digest_from_zxid = 0
-
-    def distrust_digests_until(self, zxid: int) -> None:
-        """Up to here the tree holds more than its zxid says, as behind a fuzzy snapshot."""
-        self._digest_from_zxid = max(self._digest_from_zxid, zxid)
 
     def restore(self, plan: RestorePlan, replayed_txn: Callable[[int, bytes], None] | None = None) -> int:
         """Rebuild tree and sessions from disk; returns how many txns were replayed.
@@ -113,7 +105,6 @@ class ZKDatabase:
         if plan.snapshot is not None:
             self._load_snapshot(plan)
         replayed = 0
-        self._is_replaying = True
         if plan.start is StartingPoint.DATA:
             for entry in plan.entries():
                 try:
@@ -124,9 +115,6 @@ class ZKDatabase:
                 if replayed_txn is not None:
                     replayed_txn(entry.zxid, entry.payload)
                 replayed += 1
-        self._is_replaying = False
-        if self._doubt is not None:
-            self.report_mismatch(*self._doubt)
         self._drop_orphans()
         return replayed
 
@@ -192,12 +180,7 @@ class ZKDatabase:
         if not tree.digest_enabled or version != DIGEST_VERSION or zxid <= self._digest_from_zxid:
             return
         if as_long(tree.digest) != expected:
-            if not self._is_replaying:
-                self.report_mismatch(zxid, expected)
-            elif self._doubt is None:
-                self._doubt = (zxid, expected)
-        else:
-            self._doubt = None
+            self.report_mismatch(zxid, expected)
 
     def note_digest(self, zxid: int) -> None:
         """Keep the digest behind this zxid (``DataTree.logZxidDigest``); none within a fuzzy snapshot.

@@ -160,7 +160,7 @@ class FileTxnSnapLog:
         """
         try:
             self._prepare_directories()
-            self._sync_newest_log()
+            self._sync_what_is_there()
             return self._plan()
         except BaseException:
             self.close()
@@ -249,8 +249,10 @@ class FileTxnSnapLog:
                 self.disk.unlink(path)
         self._remove_empty_newest_log()
 
-    def _sync_newest_log(self) -> None:
+    def _sync_what_is_there(self) -> None:
         """Make durable what a process that was killed had written: from here on we answer for it."""
+        for directory in dict.fromkeys((self.log_directory, self.snap_directory)):
+            self.disk.fsync_dir(directory)
         logs = list_logs(self.disk, self.log_directory)
         if logs and self._settings.sync:
             file = self.disk.open(logs[-1].path, writable=True)

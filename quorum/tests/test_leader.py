@@ -96,7 +96,7 @@ def test_a_stranger_does_not_choose_the_epoch(lab: WireLab) -> None:
     follower.introduce()
     assert lab.peer.epochs.accepted == 1
     lab.learner(2).introduce(accepted=EPOCH_MAX)
-    assert lab.peer.state is ServerState.LEADING
+    assert lab.state() is ServerState.LEADING
 
 
 def test_the_leader_leads_when_a_quorum_has_accepted_its_epoch() -> None:
@@ -105,12 +105,12 @@ def test_the_leader_leads_when_a_quorum_has_accepted_its_epoch() -> None:
     followers = [lab.learner(sid) for sid in (2, 3, 4)]
     for follower in followers:
         follower.introduce()
-    assert lab.peer.zab_state is ZabState.DISCOVERY
+    assert lab.zab_state() is ZabState.DISCOVERY
     assert followers[0].heard()
     assert followers[0].ack_epoch() == []
     assert lab.peer.epochs.current == 0
     assert kinds(followers[1].ack_epoch()) == ["DIFF", "NEWLEADER"]
-    assert lab.peer.zab_state is ZabState.SYNCHRONIZATION
+    assert lab.zab_state() is ZabState.SYNCHRONIZATION
     assert lab.peer.epochs.current == lab.durable().peer.epochs.current == 1
     assert kinds(followers[0].heard()) == ["DIFF", "NEWLEADER"]
     assert kinds(followers[2].ack_epoch()) == ["DIFF", "NEWLEADER"]
@@ -124,7 +124,7 @@ def test_who_had_accepted_the_epoch_before_is_synchronised_and_not_counted() -> 
         follower.introduce()
     first.ack_epoch(current=-1)
     second.ack_epoch()
-    assert lab.peer.zab_state is ZabState.DISCOVERY
+    assert lab.zab_state() is ZabState.DISCOVERY
     third.ack_epoch()
     assert kinds(first.heard()) == ["DIFF", "NEWLEADER"]
 
@@ -142,7 +142,7 @@ def test_a_learner_that_is_ahead_is_refused_and_not_counted(lab: WireLab, zxid: 
     ahead.heard()
     assert ahead.ack_epoch(zxid, current) == []
     assert not ahead.is_open
-    assert lab.peer.zab_state is ZabState.DISCOVERY
+    assert lab.zab_state() is ZabState.DISCOVERY
     assert kinds(follower.ack_epoch(zx(1, 1), 1)) == ["DIFF", "NEWLEADER"]
 
 
@@ -152,7 +152,7 @@ def test_an_untrusted_learner_is_not_counted(lab: WireLab) -> None:
     follower = lab.learner(2)
     follower.introduce()
     follower.ack_epoch(-1, 0)
-    assert lab.peer.zab_state is ZabState.DISCOVERY
+    assert lab.zab_state() is ZabState.DISCOVERY
 
 
 def test_a_voter_that_looks_again_ends_a_vain_wait_where_that_is_wished() -> None:
@@ -179,7 +179,7 @@ def test_the_leader_serves_when_a_quorum_has_its_history_on_disk() -> None:
     assert kinds(followers[1].ack_newleader()) == ["UPTODATE"]
     assert kinds(followers[0].heard()) == ["UPTODATE"]
     assert lab.me.mode == "leader"
-    assert lab.peer.zab_state is ZabState.BROADCAST
+    assert lab.zab_state() is ZabState.BROADCAST
     assert lab.peer.last_zxid == zx(1, 0)
     assert kinds(followers[2].ack_newleader()) == ["UPTODATE"]
 
@@ -193,7 +193,7 @@ def test_an_observer_does_not_count_for_anything() -> None:
     follower.introduce()
     observer.heard()
     observer.ack_epoch()
-    assert lab.peer.zab_state is ZabState.DISCOVERY
+    assert lab.zab_state() is ZabState.DISCOVERY
     follower.ack_epoch()
     assert kinds(observer.heard()) == ["DIFF", "NEWLEADER"]
     observer.ack_newleader()
@@ -236,10 +236,10 @@ def test_a_leader_gives_up_when_no_quorum_comes_in_time(lab: WireLab) -> None:
     lab.lead()
     lab.ticks = 0
     lab.advance(INIT_MS - 1)
-    assert lab.peer.state is ServerState.LEADING
+    assert lab.state() is ServerState.LEADING
     assert lab.ticks <= INIT_MS / TICK_MS + 2
     lab.advance(1)
-    assert lab.peer.state is ServerState.LOOKING
+    assert lab.state() is ServerState.LOOKING
 
 
 def test_every_phase_has_its_own_time(lab: WireLab) -> None:
@@ -250,9 +250,9 @@ def test_every_phase_has_its_own_time(lab: WireLab) -> None:
     lab.advance(INIT_MS - 1)
     follower.ack_epoch()
     lab.advance(INIT_MS - 1)
-    assert lab.peer.zab_state is ZabState.SYNCHRONIZATION
+    assert lab.zab_state() is ZabState.SYNCHRONIZATION
     lab.advance(1)
-    assert lab.peer.state is ServerState.LOOKING
+    assert lab.state() is ServerState.LOOKING
     assert not follower.is_open
 
 
@@ -268,7 +268,7 @@ def test_a_leader_without_its_quorum_gives_up_after_sync_limit(lab: WireLab) -> 
     [follower] = lab.serving_leader(2)
     client = connected(lab, follower)
     lab.advance(SYNC_MS + 2 * TICK_MS)
-    assert lab.peer.state is ServerState.LOOKING
+    assert lab.state() is ServerState.LOOKING
     assert not client.is_open
 
 
@@ -284,9 +284,9 @@ def test_a_leader_that_hears_of_its_quorum_goes_on(lab: WireLab) -> None:
 def test_a_leader_that_loses_its_quorum_notices_at_the_next_tick(lab: WireLab) -> None:
     [follower] = lab.serving_leader(2)
     follower.hang_up()
-    assert lab.peer.state is ServerState.LEADING
+    assert lab.state() is ServerState.LEADING
     lab.advance(TICK_MS)
-    assert lab.peer.state is ServerState.LOOKING
+    assert lab.state() is ServerState.LOOKING
 
 
 def test_nothing_is_due_in_the_past_while_leading(lab: WireLab) -> None:
@@ -413,10 +413,10 @@ def test_an_epoch_ends_before_its_zxids_run_out() -> None:
     client = connected(lab, follower)
     send_create(client, "/a")
     assert said(follower.heard()) == [("PROPOSAL", zx(1, 0xFFFFFFFE))]
-    assert lab.peer.state is ServerState.LEADING
+    assert lab.state() is ServerState.LEADING
     send_create(client, "/b")
     assert follower.heard() == []
-    assert lab.peer.state is ServerState.LOOKING
+    assert lab.state() is ServerState.LOOKING
     assert lab.nodes == {"/a"}
     [follower] = lab.serving_leader(2)
     connected(lab, follower)

@@ -65,7 +65,7 @@ def test_an_observer_says_that_it_observes() -> None:
     lab = WireLab(4, observers=1)
     leader = lab.follow(2)
     assert kinds(leader.accept()) == ["OBSERVERINFO"]
-    assert lab.peer.state is ServerState.OBSERVING
+    assert lab.state() is ServerState.OBSERVING
 
 
 def test_the_version_of_the_configuration_is_told() -> None:
@@ -187,7 +187,7 @@ def test_time_is_looked_at_when_it_is_due_and_not_all_the_time(
     lab: WireLab, reach: Callable[[ScriptedLeader], None], phase: Phase, limit_ms: int
 ) -> None:
     reach(lab.follow(2))
-    assert lab.peer.zab_state is not ZabState.ELECTION
+    assert lab.zab_state() is not ZabState.ELECTION
     lab.ticks = 0
     lab.advance(limit_ms - 1)
     assert lab.ticks <= limit_ms / TICK_MS + 2
@@ -396,7 +396,7 @@ def test_what_is_logged_and_not_committed_counts_in_the_next_election(lab: WireL
     assert lab.peer.last_zxid == zx(1, 1)
     assert lab.peer.election.decided is not None, "it looks before its log is at rest"
     lab.let_disk_work()
-    assert lab.peer.state is ServerState.LOOKING
+    assert lab.state() is ServerState.LOOKING
     assert lab.peer.last_zxid == zx(1, 3)
     assert lab.nodes == lab.durable().nodes == {"/a", "/b", "/c"}
 
@@ -472,7 +472,7 @@ def test_a_configuration_that_can_t_be_read_is_passed_over() -> None:
 
 def test_what_every_phase_is_called(lab: WireLab) -> None:
     leader = lab.follow(2)
-    seen = [lab.peer.zab_state]
+    seen = [lab.zab_state()]
     for step in (
         leader.accept,
         lambda: leader.leader_info(1),
@@ -481,7 +481,7 @@ def test_what_every_phase_is_called(lab: WireLab) -> None:
         lambda: leader.say(UPTODATE),
     ):
         step()
-        seen.append(lab.peer.zab_state)
+        seen.append(lab.zab_state())
     assert seen == [
         ZabState.DISCOVERY,
         ZabState.DISCOVERY,
@@ -491,7 +491,7 @@ def test_what_every_phase_is_called(lab: WireLab) -> None:
         ZabState.BROADCAST,
     ]
     leader.hang_up()
-    assert lab.peer.zab_state is ZabState.ELECTION
+    assert lab.zab_state() is ZabState.ELECTION
 
 
 def test_an_error_txn_changes_nothing_but_the_zxid(lab: WireLab) -> None:

@@ -1,8 +1,9 @@
-"""The leader's end of a connection to a learner: who may come, what it may say when, and how long it may take."""
+"""The leader's end of a connection to a learner: who may come, what it may say, and how long it may take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from zoolet.jute.codes import OpCode, PacketType
@@ -81,7 +82,7 @@ def test_half_an_introduction_is_none(lab: WireLab, data: bytes) -> None:
 
 @pytest.mark.parametrize("length", [8, 12], ids=["before-3.4", "protocol-version-1"])
 def test_who_speaks_an_old_protocol_is_cut_off_when_the_epoch_is_known(lab: WireLab, length: int) -> None:
-    """It knows neither LEADERINFO nor ACKEPOCH; it has told its epoch, and that counts, as in the original."""
+    """It knows neither LEADERINFO nor ACKEPOCH. It has told its epoch: that counts, as in the original."""
     lab.lead()
     old = lab.learner(2)
     old.say(packet(INFO, 0, (encode_introduction(2, 0)[:8] + encode_int(1))[:length]))
@@ -165,7 +166,7 @@ def test_before_it_serves_a_learner_says_one_thing_at_a_time(
         assert learner.handler.phase is phase
         learner.say(packet(kind, zx(1, 0) if kind is PacketType.ACK else 0, encode_int(0)))
         assert learner.is_open is (kind in allowed or kind is PacketType.PING), kind.name
-        assert lab.peer.state is ServerState.LEADING
+        assert lab.state() is ServerState.LEADING
 
 
 def test_an_ack_of_something_else_is_none_of_newleader(lab: WireLab) -> None:
@@ -265,7 +266,7 @@ def test_two_proposals_are_timed_at_most() -> None:
 # -- snapshots ---------------------------------------------------------------------------------------------
 
 
-def large_lab(**settings: int) -> tuple[WireLab, ScriptedLearner]:
+def large_lab(**settings: Any) -> tuple[WireLab, ScriptedLearner]:
     """A leader with a tree of many chunks, and what it takes to commit."""
     lab = WireLab(voters=5, observers=3, commit_log_count=500, **settings)
     leader = lab.follow(2)
@@ -430,7 +431,7 @@ def test_a_commit_that_fails_in_the_middle_ends_the_term_and_is_read_again_from_
 
     monkeypatch.setattr(server.final, "process", fail)
     follower.say(ack(zx(1, 1)))
-    assert lab.peer.state is ServerState.LOOKING
+    assert lab.state() is ServerState.LOOKING
     assert lab.peer.last_zxid == lab.durable().peer.last_zxid == zx(1, 1)
     assert lab.peer.database.tree.nodes["/zookeeper"].data != b"half"
     assert not client.is_open

@@ -299,7 +299,6 @@ def test_pings_are_answered_with_the_sessions_heard_of_since_the_last_one(scene:
 def test_a_closed_session_is_answered_and_its_connection_closed(scene: Scene) -> None:
     client = scene.client()
     client.send(client.request(OpCode.CLOSE_SESSION))
-    read(client, "/")
     scene.leader.say(
         committed(txn(scene.zxid(), OpCode.CLOSE_SESSION, CloseSessionTxn(()), session_id=S, cxid=1))
     )

@@ -49,7 +49,7 @@ def member_with_history(*, tail: bool = False) -> WireLab:
     return lab
 
 
-DIFF_SCRIPT = [
+DIFF_SCRIPT: list[bytes | str] = [
     packet(DIFF, zx(2, 2)),
     *(proposed(C), commit(zx(2, 1)), proposed(D), commit(zx(2, 2))),
     proposed(E),
@@ -58,7 +58,7 @@ DIFF_SCRIPT = [
     "UPTODATE",
     commit(zx(3, 2)),
 ]
-TRUNC_SCRIPT = [
+TRUNC_SCRIPT: list[bytes | str] = [
     packet(TRUNC, zx(1, 2)),
     *(proposed(C), commit(zx(2, 1)), proposed(D), commit(zx(2, 2))),
     "NEWLEADER",
@@ -66,7 +66,7 @@ TRUNC_SCRIPT = [
     "UPTODATE",
     *(proposed(F), commit(zx(3, 2))),
 ]
-SNAP_SCRIPT = [
+SNAP_SCRIPT: list[bytes | str] = [
     snapshot_of(A, B, C),
     *(proposed(D), commit(zx(2, 2))),
     *(proposed(E), commit(zx(3, 1))),
@@ -74,17 +74,20 @@ SNAP_SCRIPT = [
     *(proposed(F), commit(zx(3, 2))),
     "UPTODATE",
 ]
-SCRIPTS = {"DIFF": DIFF_SCRIPT, "TRUNC": TRUNC_SCRIPT, "SNAP": SNAP_SCRIPT}
+SCRIPTS: dict[str, list[bytes | str]] = {"DIFF": DIFF_SCRIPT, "TRUNC": TRUNC_SCRIPT, "SNAP": SNAP_SCRIPT}
 ALL = pytest.mark.parametrize("kind", SCRIPTS)
 
 
 def play(leader: ScriptedLeader, script: Sequence[bytes | str], *, chunk_bytes: int = 0) -> None:
     leader.open(3)
     for step in script:
-        if isinstance(step, bytes):
-            leader.say(step, chunk_bytes=chunk_bytes)
-        else:
-            leader.say(leader.new_leader() if step == "NEWLEADER" else UPTODATE, chunk_bytes=chunk_bytes)
+        leader.say(spoken(leader, step), chunk_bytes=chunk_bytes)
+
+
+def spoken(leader: ScriptedLeader, step: bytes | str) -> bytes:
+    if isinstance(step, bytes):
+        return step
+    return leader.new_leader() if step == "NEWLEADER" else UPTODATE
 
 
 def synchronise_anew(lab: WireLab, leader_id: int, epoch: int) -> None:
@@ -124,8 +127,7 @@ def test_packets_may_come_all_at_once(kind: str) -> None:
     position = script.index("UPTODATE")
     leader.open(3)
     for part in (script[:position], script[position:]):
-        words = {"NEWLEADER": leader.new_leader(), "UPTODATE": UPTODATE}
-        leader.say(*(step if isinstance(step, bytes) else words[step] for step in part))
+        leader.say(*(spoken(leader, step) for step in part))
     check_is_whole(lab)
 
 
@@ -181,10 +183,7 @@ def play_rest(leader: ScriptedLeader, script: Sequence[bytes | str]) -> None:
     for step in script:
         if step == "UPTODATE" and not acked:
             return
-        if isinstance(step, bytes):
-            leader.say(step)
-        else:
-            leader.say(leader.new_leader() if step == "NEWLEADER" else UPTODATE)
+        leader.say(spoken(leader, step))
         acked = acked or ("ACK", zx(3, 0)) in said(leader.heard())
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from zoolet.jute.codes import OpCode, PacketType
 from zoolet.jute.data import OPEN_ACL
+from zoolet.jute.election import ServerState
 from zoolet.jute.ids import Epoch, Sid, Zxid, make_zxid
 from zoolet.jute.record import Record
 from zoolet.jute.txn import CreateSessionTxn, CreateTxn, ErrorTxn, SetDataTxn
@@ -34,6 +35,7 @@ from zoolet.quorum.packet_data import (
     encode_validity,
 )
 from zoolet.quorum.packets import Packet, PacketBuffer, ack, commit, packet, proposal
+from zoolet.quorum.phases import ZabState
 from zoolet.quorum.tests.members_lab import WALL_MS, Lab, LabMember, take
 from zoolet.quorum.verifier import QuorumVerifier
 from zoolet.server.database import ZKDatabase, decode_payload, encode_payload
@@ -382,6 +384,12 @@ class WireLab(Lab):
         """Paths in the tree, but for those that are always there."""
         paths = self.me.peer.database.tree.nodes
         return {path for path in paths if len(path) > 1 and not path.startswith("/zookeeper")}
+
+    def state(self) -> ServerState:
+        return self.me.peer.state
+
+    def zab_state(self) -> ZabState:
+        return self.me.peer.zab_state
 
     # -- roles
 

@@ -175,7 +175,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "secrets": (),
     "uuid": (),
     "asyncio": (),
-    "concurrent": ("testing/simulation/batch.py",),
+    "concurrent": ("testing/simulation/",),
     "multiprocessing": (),
     "select": ("server/event_loop.py",),
     "socket": (
