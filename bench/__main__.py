@@ -20,13 +20,14 @@ import click
 from rich.console import Console
 
 from .errors import BenchError
+from .kinds import DEBIAN_CLASSPATH, Java, ServerKind, Zoolet
 from .lab import Lab, Pace
 from .loadgen import LoadGen
 from .machine import describe_machine, describe_server, filesystem_of
 from .metrics import Readings
 from .report import Report, format_number
-from .rows import ROWS, Row, select_rows
-from .servers import DEBIAN_CLASSPATH, Java, ServerKind, Zoolet
+from .row import Row
+from .rows import ROWS, select_rows
 
 ROUNDS, QUICK_ROUNDS = 3, 1
 PACE, QUICK_PACE = Pace(run_ms=2000, warmup_ms=1000), Pace(run_ms=1000, warmup_ms=500)
@@ -79,7 +80,7 @@ def main(
     """Measure zoolet beside the Java server: same machine, same disk, same requests, one after the other."""
     if list_only:
         for row in ROWS:
-            click.echo(f"{row.name:16}{row.title}")
+            click.echo(f"{row.name:32}{row.title}")
         return
     pace = QUICK_PACE if quick else PACE
     if seconds is not None:
@@ -128,7 +129,7 @@ def main(
 
 def _measure(report: Report, lab: Lab, rows: list[Row], console: Console, *, prefix: str) -> None:
     for row in rows:
-        name = f"{prefix} {lab.kind.name:6} {row.name:14}"
+        name = f"{prefix} {lab.kind.name:6} {row.name:30}"
         try:
             readings = row.measure(lab)
         except (BenchError, OSError) as error:

@@ -1,8 +1,8 @@
 """A blocking client of a few requests, for setting rows up and for looking at what is there.
 
-It speaks the client protocol of the original (connect, create, getAllChildrenNumber, closeSession) over one
-socket. It does not ping, watch, reconnect or authenticate, and nothing that is timed finely goes through it:
-that is ``loadgen.c``.
+It speaks the client protocol of the original (connect, create, getAllChildrenNumber, sync, closeSession) over
+one socket, and four-letter words. It does not ping, watch, reconnect or authenticate, and nothing that is
+timed finely goes through it: that is ``loadgen.c``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from .errors import BenchError
 
 REPLY_TIMEOUT_S = 60.0
 SESSION_TIMEOUT_MS = 40_000
-CREATE, GET_ALL_CHILDREN_NUMBER, CLOSE_SESSION = 1, 104, -11
+CREATE, SYNC, GET_ALL_CHILDREN_NUMBER, CLOSE_SESSION = 1, 9, 104, -11
 PERSISTENT, EPHEMERAL = 0, 1
 PIPELINE = 500
 """Requests sent before their replies are read: below the server's limit of outstanding requests (1000)."""
 
 HEADER = struct.Struct(">iqi")
+EPOCH_SHIFT = 32
+"""A zxid is an epoch and, in so many bits, a counter."""
 
 
 def frame(payload: bytes) -> bytes:
@@ -77,6 +79,11 @@ class RawClient:
         (count,) = struct.unpack(">i", self._reply(self._xid))
         return int(count)
 
+    def sync(self, path: str) -> None:
+        """Waits until this server has applied everything that was committed before."""
+        self._request(SYNC, _buffer(path.encode()))
+        self._reply(self._xid)
+
     def close(self) -> None:
         """Ends the session and waits until the server has confirmed it."""
         try:
@@ -119,3 +126,10 @@ class RawClient:
                 raise ConnectionResetError("closed by the server")
             data += chunk
         return bytes(data)
+
+
+def four_letter_word(port: int, word: str) -> str:
+    """What a server answers to a word such as ``srvr``. Raises ``OSError``."""
+    with socket.create_connection(("127.0.0.1", port), REPLY_TIMEOUT_S) as connection:
+        connection.sendall(word.encode())
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")

@@ -1,6 +1,8 @@
 /* Load generator for the ZooKeeper client protocol: one thread, epoll, closed loop.
  *
- *     loadgen port=N op=NAME [name=value ...]      prints one JSON line, exits 1 with a message on any wrong reply
+ *     loadgen port=N[,N...] op=NAME [name=value ...]      prints one JSON line, exits 1 on any wrong reply
+ *
+ * With several ports the connections take turns at them; `pid` names the processes whose CPU is summed up.
  *
  * op=get|set|create|mixed|multi|children   `conns` connections keep `depth` requests outstanding each
  * op=connect                               `conns` slots open a session and close it again
@@ -385,13 +387,21 @@ static void run_watch(void) {
     report(&w, (uint64_t)o.conns);
 }
 
+static void parse_list(list *into, const char *text) {
+    for (char *end; *text != 0; text = *end == ',' ? end + 1 : end) {
+        if (into->count == MEMBERS_MAX) fail("more than %d servers", MEMBERS_MAX);
+        into->at[into->count++] = strtol(text, &end, 10);
+        if (end == text || (*end != 0 && *end != ',')) fail("no list of numbers: %s", text);
+    }
+}
+
 int main(int argc, char **argv) {
-    const struct { const char *name; long *number; const char **text; } options[] = {
-        {"port", &o.port, 0}, {"pid", &o.pid, 0}, {"conns", &o.conns, 0}, {"depth", &o.depth, 0},
-        {"warmup_ms", &o.warmup_ms, 0}, {"run_ms", &o.run_ms, 0}, {"count", &o.count, 0}, {"keys", &o.keys, 0},
-        {"bytes", &o.bytes, 0}, {"dirs", &o.dirs, 0}, {"rate", &o.rate, 0}, {"cleanup", &o.cleanup, 0},
-        {"expect", &o.expect, 0}, {"repeat", &o.repeat, 0}, {"deadline_s", &o.deadline_s, 0}, {"op", 0, &o.op},
-        {"parent", 0, &o.parent}};
+    const struct { const char *name; long *number; const char **text; list *list; } options[] = {
+        {"port", 0, 0, &o.port}, {"pid", 0, 0, &o.pid}, {"op", 0, &o.op, 0}, {"parent", 0, &o.parent, 0},
+        {"conns", &o.conns, 0, 0}, {"depth", &o.depth, 0, 0}, {"warmup_ms", &o.warmup_ms, 0, 0},
+        {"run_ms", &o.run_ms, 0, 0}, {"count", &o.count, 0, 0}, {"keys", &o.keys, 0, 0}, {"bytes", &o.bytes, 0, 0},
+        {"dirs", &o.dirs, 0, 0}, {"rate", &o.rate, 0, 0}, {"cleanup", &o.cleanup, 0, 0}, {"expect", &o.expect, 0, 0},
+        {"repeat", &o.repeat, 0, 0}, {"deadline_s", &o.deadline_s, 0, 0}};
     for (int i = 1; i < argc; i++) {
         char *value = strchr(argv[i], '=');
         bool known = false;
@@ -399,12 +409,13 @@ int main(int argc, char **argv) {
             size_t name_bytes = (size_t)(value - argv[i]);
             if (strlen(options[k].name) != name_bytes || strncmp(options[k].name, argv[i], name_bytes) != 0) continue;
             known = true;
-            if (options[k].text) *options[k].text = value + 1;
+            if (options[k].list) parse_list(options[k].list, value + 1);
+            else if (options[k].text) *options[k].text = value + 1;
             else *options[k].number = strtol(value + 1, NULL, 10);
         }
         if (!known) fail("unknown argument %s", argv[i]);
     }
-    if (o.port <= 0 || o.conns <= 0 || o.depth <= 0 || o.keys <= 0 || o.bytes < 0 || o.deadline_s <= 0)
+    if (o.port.count == 0 || o.conns <= 0 || o.depth <= 0 || o.keys <= 0 || o.bytes < 0 || o.deadline_s <= 0)
         fail("bad argument");
     signal(SIGPIPE, SIG_IGN);
     alarm((unsigned)o.deadline_s);

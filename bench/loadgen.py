@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -82,11 +83,15 @@ class LoadGen:
 
     def run(self, server: Server, load: Load) -> LoadResult:
         """Runs to the end. Raises ``BenchError`` with the generator's words on any wrong or missing reply."""
-        return finish(self.start(server.port, load, pid=server.pid))
+        return finish(self.start([server.port], load, pids=[server.pid]))
 
-    def start(self, port: int, load: Load, *, pid: int = 0) -> subprocess.Popen[str]:
-        """Starts it and returns; pass the process to ``finish``. Without a ``pid`` no CPU is measured."""
-        options = {"port": port, "pid": pid, "deadline_s": DEADLINE_S, **asdict(load)}
+    def start(self, ports: Sequence[int], load: Load, *, pids: Sequence[int] = ()) -> subprocess.Popen[str]:
+        """Starts it and returns; pass the process to ``finish``.
+
+        The connections take turns at the ports. CPU is measured of all ``pids`` together.
+        """
+        servers = {"port": ",".join(map(str, ports)), "pid": ",".join(map(str, pids))}
+        options = {**servers, "deadline_s": DEADLINE_S, **asdict(load)}
         return subprocess.Popen(
             [str(self.program), *(f"{name}={value}" for name, value in options.items())],
             stdin=subprocess.DEVNULL,

@@ -19,8 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { MEMBERS_MAX = 16 };
+
+/* Numbers with commas between them: connection i goes to the port i modulo their count. */
+typedef struct { long count, at[MEMBERS_MAX]; } list;
+
 static struct {
-    long port, pid, conns, depth, warmup_ms, run_ms, count;
+    list port, pid;
+    long conns, depth, warmup_ms, run_ms, count;
     long keys, bytes, dirs, rate, cleanup, expect, repeat, deadline_s;
     const char *op, *parent;
 } o = {.conns = 1, .depth = 1, .run_ms = 1000, .keys = 1, .bytes = 100, .repeat = 10, .deadline_s = 120,
@@ -47,13 +53,12 @@ static uint64_t now_ns(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* User and system time of the server and of its ended children, in seconds (proc(5), stat fields 14 to 17). */
-static double server_cpu_s(void) {
-    if (o.pid == 0) return 0;
+/* User and system time of a server and of its ended children, in seconds (proc(5), stat fields 14 to 17). */
+static double process_cpu_s(long pid) {
     char name[64], text[1024];
-    snprintf(name, sizeof name, "/proc/%ld/stat", o.pid);
+    snprintf(name, sizeof name, "/proc/%ld/stat", pid);
     FILE *f = fopen(name, "r");
-    if (f == NULL) fail("server process %ld is gone", o.pid);
+    if (f == NULL) fail("server process %ld is gone", pid);
     size_t n = fread(text, 1, sizeof text - 1, f);
     fclose(f);
     text[n] = 0;
@@ -63,6 +68,12 @@ static double server_cpu_s(void) {
                                      &utime, &stime, &cutime, &cstime) != 4)
         fail("cannot read %s", name);
     return (double)(utime + stime + cutime + cstime) / (double)sysconf(_SC_CLK_TCK);
+}
+/* The same of all servers together. */
+static double server_cpu_s(void) {
+    double sum = 0;
+    for (long i = 0; i < o.pid.count; i++) sum += process_cpu_s(o.pid.at[i]);
+    return sum;
 }
 
 static double own_cpu_s(void) {

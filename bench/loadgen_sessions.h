@@ -18,7 +18,9 @@ static void watch_fd(conn *c, int action, uint32_t events) {
     if (epoll_ctl(epoll_fd, action, c->fd, &e) < 0) fail("epoll_ctl: %s", strerror(errno));
 }
 
+/* Connection or session number `turn`, to the server whose turn it is. */
 static int open_socket(bool blocking, uint32_t turn) {
+    long port = o.port.at[turn % (uint32_t)o.port.count];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0), on = 1;
     if (fd < 0) fail("socket: %s", strerror(errno));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -28,7 +30,7 @@ static int open_socket(bool blocking, uint32_t turn) {
     /* Source addresses 127.0.0.2 to .17 in turn, so that closed connections do not use up the ports of one address. */
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + turn % 16)};
     if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0) fail("bind: %s", strerror(errno));
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o.port),
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS)
         fail("connect: %s", strerror(errno));

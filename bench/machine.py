@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from .servers import ServerKind
+from .kinds import ServerKind
 
 
 def describe_machine(directory: Path) -> dict[str, str | int | float]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .metrics import Metric, Readings
-from .rows import Row
+from .row import Row
 
 JAVA, ZOOLET = "java", "zoolet"
 EQUAL_WITHIN = 0.05
@@ -78,6 +78,7 @@ class Report:
         for name, value in self.environment.items():
             console.print(f"{name}: {value}", highlight=False, markup=False)
         table = Table("row", "figure", "java", "zoolet", "zoolet/java", "", title="medians")
+        table.columns[0].no_wrap = True
         for column in table.columns[2:5]:
             column.justify = "right"
         colours = {"better": "green", "worse": "red", "equal": "", "": ""}

@@ -7,15 +7,15 @@ function takes a ``Lab`` and returns the figures of one round, or raises ``Bench
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from . import metrics
+from . import ensemble_rows, metrics
 from .client import RawClient
 from .errors import BenchError
 from .lab import KEYS, KEYS_PARENT, Lab
-from .loadgen import Load, LoadResult, finish
+from .loadgen import Load, finish
 from .metrics import Readings
+from .row import Row, latency, throughput
 
 SHAPES = ((1, 1000), (10, 100), (50, 20), (200, 1))
 """Connections x requests outstanding on each."""
@@ -28,20 +28,6 @@ OTHER_NODES_MAX = 1000
 SNAP_COUNT, SNAP_COUNT_NEVER = 4000, 1_000_000_000
 WRITES_PER_S = 4000
 SNAPSHOT_RUN_MS_MIN = 4000
-GENERATOR_CORES_FREE = 0.7
-"""A generator busier than this may be what was measured: the row then tells so."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table, or a few that are measured together."""
-
-    name: str
-    group: str
-    title: str
-    measure: Callable[[Lab], Readings]
-    is_long: bool = False
-    """Left out of a quick run unless it is asked for by name."""
 
 
 def cold_start(lab: Lab) -> Readings:
@@ -64,7 +50,7 @@ def one_at_a_time(op: str) -> Callable[[Lab], Readings]:
 
     def measure(lab: Lab) -> Readings:
         result = lab.run(_closed_loop(lab, op, conns=1, depth=1))
-        return _latency(result)
+        return latency(result)
 
     return measure
 
@@ -74,7 +60,7 @@ def pipelined(op: str, conns: int, depth: int) -> Callable[[Lab], Readings]:
 
     def measure(lab: Lab) -> Readings:
         result = lab.run(_closed_loop(lab, op, conns=conns, depth=depth))
-        return _throughput(result)
+        return throughput(result)
 
     return measure
 
@@ -85,7 +71,7 @@ def connect_and_close(lab: Lab) -> Readings:
     result = lab.run(
         Load("connect", "/", conns=CONNECT_SLOTS, warmup_ms=CONNECT_WARM_UP_MS, run_ms=lab.pace.run_ms)
     )
-    return _throughput(result)
+    return throughput(result)
 
 
 def fan_out(lab: Lab) -> Readings:
@@ -103,7 +89,7 @@ def list_children(lab: Lab) -> Readings:
     result = lab.run(
         Load("children", parent, expect=CHILDREN, warmup_ms=lab.pace.warmup_ms, run_ms=lab.pace.run_ms)
     )
-    return _latency(result)
+    return latency(result)
 
 
 def tree(count: int) -> Callable[[Lab], Readings]:
@@ -157,21 +143,6 @@ def reader_during_snapshots(count: int) -> Callable[[Lab], Readings]:
     return measure
 
 
-def _throughput(result: LoadResult) -> Readings:
-    readings = {metrics.OPS: result.ops_per_s, metrics.CPU_PER_OP: result.cpu_us_per_op}
-    if result.generator_cores > GENERATOR_CORES_FREE:
-        readings[metrics.GENERATOR] = result.generator_cores
-    return readings
-
-
-def _latency(result: LoadResult) -> Readings:
-    return {
-        metrics.P50: result.p50_us,
-        metrics.P99: result.p99_us,
-        metrics.CPU_PER_OP: result.cpu_us_per_op,
-    }
-
-
 def _closed_loop(lab: Lab, op: str, *, conns: int, depth: int) -> Load:
     lab.warm_server()
     parent = lab.fresh_parent() if op in ("create", "multi") else KEYS_PARENT
@@ -209,7 +180,7 @@ def _read_beside_writer(lab: Lab, parent: str, count: int) -> Readings:
     writer_ms = lab.pace.warmup_ms + run_ms + 1000
     writing = Load("set", parent, conns=4, depth=16, rate=WRITES_PER_S, run_ms=writer_ms, **nodes)
     reading = Load("get", parent, warmup_ms=lab.pace.warmup_ms, run_ms=run_ms, **nodes)
-    writer = lab.loadgen.start(lab.server.port, writing)
+    writer = lab.loadgen.start([lab.server.port], writing)
     try:
         result = lab.run(reading)
     finally:
@@ -254,7 +225,7 @@ def _table() -> tuple[Row, ...]:
             is_long=True,
         ),
     ]
-    return tuple(rows)
+    return (*rows, *ensemble_rows.ROWS)
 
 
 ROWS = _table()

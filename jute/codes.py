@@ -1,6 +1,7 @@
 """Every number of the protocol: opcodes, error codes, permissions, event and packet types, reserved xids.
 
-Sources: ``ZooDefs``, ``KeeperException.Code``, ``Watcher.Event``, ``CreateMode``, ``Leader`` of ZooKeeper 3.9.
+Sources: ``ZooDefs``, ``KeeperException.Code``, ``Watcher.Event``, ``CreateMode``, ``Leader`` of ZooKeeper
+3.9.
 """
 
 from __future__ import annotations

@@ -107,6 +107,8 @@ class ZKDatabase:
         replayed = 0
         if plan.start is StartingPoint.DATA:
             for entry in plan.entries():
+                if replayed and entry.zxid <= self.tree.last_processed_zxid:
+                    continue  # Java's followers sometimes log a txn twice while they are synchronised
                 try:
                     header, txn, digest = decode_payload(entry.payload)
                     self.apply(header.clientId, header.zxid, header.time, header.type, txn, digest)

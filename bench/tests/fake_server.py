@@ -1,4 +1,4 @@
-"""A very small server for the tests: it answers sessions, gets and creates; each reply can be spoilt."""
+"""A very small server for the tests: sessions, gets, creates, syncs, srvr; each reply can be spoilt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-GET, CLOSE = 4, -11
+GET, SYNC, CLOSE = 4, 9, -11
+SRVR = b"srvr"
+ZXID = 7 << 32 | 7
 Reply = bytes | None
 """A reply without its length; None hangs up."""
 
@@ -25,7 +27,8 @@ class Handler(socketserver.BaseRequestHandler):
             while self.request.recv(4096):
                 pass
             return
-        self._read_frame()
+        if self._read_frame() is None:
+            return
         self._send(struct.pack(">iiqi16s?", 0, 4000, self.server.connections, 16, bytes(16), False))
         while (request := self._read_frame()) is not None:
             reply = self.server.spoil(honest_reply(request))
@@ -35,6 +38,9 @@ class Handler(socketserver.BaseRequestHandler):
 
     def _read_frame(self) -> bytes | None:
         head = self._read(4)
+        if head == SRVR:
+            self.request.sendall(f"Zxid: 0x{ZXID:x}\nMode: {self.server.mode}\n".encode())
+            return None
         return self._read(int.from_bytes(head)) if head else None
 
     def _read(self, count: int) -> bytes | None:
@@ -51,10 +57,13 @@ class FakeServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, spoil: Callable[[bytes], Reply], *, deaf: int) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(
+        self, spoil: Callable[[bytes], Reply], *, deaf: int, port: int = 0, mode: str = "standalone"
+    ) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.spoil = spoil
         self.deaf = deaf
+        self.mode = mode
         self.connections = 0
 
     @property
@@ -66,7 +75,7 @@ class FakeServer(socketserver.ThreadingTCPServer):
 def honest_reply(request: bytes) -> bytes:
     """What a good server says: 100 bytes that begin with the node's number, or the path that was created."""
     xid, opcode = struct.unpack_from(">ii", request)
-    header = struct.pack(">iqi", xid, 7, 0)
+    header = struct.pack(">iqi", xid, ZXID, 0)
     if opcode == CLOSE:
         return header
     (length,) = struct.unpack_from(">i", request, 8)

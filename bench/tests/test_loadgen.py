@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def loadgen(tmp_path_factory: pytest.TempPathFactory) -> LoadGen:
 
 def run(loadgen: LoadGen, load: Load, spoil: Callable[[bytes], Reply] = lambda reply: reply) -> LoadResult:
     with running(spoil) as server:
-        return finish(loadgen.start(server.port, load))
+        return finish(loadgen.start([server.port], load))
 
 
 @pytest.mark.parametrize("op", ["get", "create"])
@@ -39,6 +41,29 @@ def test_counts_every_reply_of_an_honest_server(loadgen: LoadGen, op: str) -> No
 def test_runs_for_the_time_asked_for(loadgen: LoadGen) -> None:
     result = run(loadgen, Load("get", "/p", keys=10, warmup_ms=20, run_ms=50))
     assert 0.05 <= result.seconds < 1
+
+
+def test_connections_take_turns_at_several_servers(loadgen: LoadGen) -> None:
+    with running() as one, running() as other:
+        load = Load("get", "/p", conns=5, count=100, keys=10)
+        assert finish(loadgen.start([one.port, other.port], load)).ops == 100
+        assert (one.connections, other.connections) == (3, 2)
+
+
+def test_cpu_is_that_of_all_processes_together(loadgen: LoadGen) -> None:
+    with running() as server:
+        load = Load("get", "/p", conns=2, count=4000, keys=10)
+        pids = [os.getpid()] * 3
+        before = time.process_time()
+        thrice = finish(loadgen.start([server.port], load, pids=pids)).server_cpu_s
+        used = time.process_time() - before
+    assert thrice <= 3 * (used + 0.02)  # steps of 10 ms
+    assert thrice > used
+
+
+def test_a_process_that_is_gone_fails_the_load(loadgen: LoadGen) -> None:
+    with running() as server, pytest.raises(BenchError, match="is gone"):
+        finish(loadgen.start([server.port], Load("get", "/p", count=10), pids=[2**22 + 1]))
 
 
 def test_counts_opened_and_closed_sessions(loadgen: LoadGen) -> None:

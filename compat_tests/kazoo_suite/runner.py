@@ -202,7 +202,7 @@ def _free_ports_from() -> int:
     start = int(worker) if worker.isdigit() else 0
     for first in (*rows[start::16], *rows):
         if all(_is_free(port) for port in range(first, first + count)):
-            return first
+            return int(first)
     raise RuntimeError("no free ports for a cluster")
 
 

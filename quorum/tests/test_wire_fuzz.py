@@ -44,7 +44,7 @@ from zoolet.quorum.tests.wire_lab import (
 )
 from zoolet.storage.errors import CannotTruncate
 
-SEEDS = range(150)
+SEEDS = range(60)
 A, B, C = (create_txn(zx(1, counter), path) for counter, path in enumerate(("/a", "/b", "/c"), 1))
 REQUEST = encode_request(77, 1, OpCode.CREATE, CreateRequest("/r", b"", OPEN_ACL, 0).encode())
 LONGS = (
@@ -196,13 +196,20 @@ def leaders_side(lab: WireLab, kind: str) -> list[bytes]:
     ]
 
 
+def orphans(lab: WireLab) -> set[str]:
+    """Ephemerals of sessions that are in no table, which go when a server starts."""
+    database = lab.peer.database
+    ephemerals = database.tree.ephemerals
+    return {path for owner in ephemerals if owner not in database.sessions for path in ephemerals[owner]}
+
+
 @pytest.mark.parametrize("kind", ["DIFF", "SNAP", "TRUNC"])
 @pytest.mark.parametrize("from_pieces", [False, True], ids=["spoiled", "made-up"])
 def test_a_leader_that_says_nonsense_is_left_and_nothing_of_it_is_believed(
     kind: str, *, from_pieces: bool
 ) -> None:
     """What is in memory afterwards is what is on the disk, and the next leader finds a member it can use."""
-    for seed in SEEDS[:50]:
+    for seed in SEEDS[:30]:
         random = Random(f"{seed} {kind} {from_pieces}")
         lab = WireLab(reconfig_enabled=True)
         leader: ScriptedLeader = lab.follow(2)
@@ -225,7 +232,7 @@ def test_a_leader_that_says_nonsense_is_left_and_nothing_of_it_is_believed(
             lab.peer.role.close("not that one")
             lab.run()
         restarted = lab.durable()
-        assert lab.nodes == restarted.nodes, seed
+        assert lab.nodes - orphans(lab) == restarted.nodes, seed
         assert lab.peer.last_zxid == restarted.peer.last_zxid, seed
         epochs = lab.peer.epochs
         assert epochs.current <= epochs.accepted, seed

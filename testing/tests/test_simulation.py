@@ -56,7 +56,7 @@ def test_a_seed_decides_everything_in_whatever_process() -> None:
 
 
 def test_a_run_that_is_told_is_the_same_run() -> None:
-    quiet, told = simulate(47), simulate(47, is_told=True)
+    quiet, told = simulate(48), simulate(48, is_told=True)
     assert quiet.trace_hash == told.trace_hash
     assert not quiet.journal.lines
     assert any("->" in line for line in told.journal.lines)

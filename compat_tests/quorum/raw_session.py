@@ -1,0 +1,130 @@
+"""A session of the plainest kind: one connection, one request at a time or many in a row, no thread.
+
+For what a client library does by itself and a test must control: when the session pings, whether it comes
+back after its connection is gone, with which password, and what is sent in one go.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from types import TracebackType
+from typing import NamedTuple, Self, TypeVar
+
+from zoolet.jute.codes import XID_NOTIFICATION, XID_PING, OpCode
+from zoolet.jute.data import ACL, Id
+from zoolet.jute.proto import (
+    ConnectRequest,
+    ConnectResponse,
+    CreateRequest,
+    GetDataRequest,
+    GetDataResponse,
+    ReplyHeader,
+    SyncRequest,
+)
+from zoolet.jute.record import Record
+
+from ..differential.wire import FrameConnection
+from .ensemble import PATIENCE_S
+
+OPEN = (ACL(31, Id("world", "anyone")),)
+EPHEMERAL = 1
+
+R = TypeVar("R", bound=Record)
+
+
+class Reply(NamedTuple):
+    """The header's error and zxid, and the body."""
+
+    error: int
+    zxid: int
+    body: bytes
+
+
+class Refused(Exception):
+    """The server answered the handshake with session 0: expired, or a wrong password."""
+
+
+class RawSession:
+    """A session on the server at 127.0.0.1:`port`. Leaving the context drops the connection, no more."""
+
+    def __init__(
+        self, port: int, *, timeout_ms: int = 30_000, session_id: int = 0, password: bytes = bytes(16)
+    ) -> None:
+        """Connect, with an id and a password to a session that lives already. Raises Refused, OSError."""
+        self.connection = FrameConnection(port)
+        try:
+            self.connection.send_frames(
+                ConnectRequest(0, 0, timeout_ms, session_id, password, False).encode()
+            )
+            response = ConnectResponse.parse(self.connection.read_frame(PATIENCE_S))
+            if not response.sessionId:
+                raise Refused(f"session 0x{session_id:x}")
+        except BaseException:
+            self.connection.close()
+            raise
+        self.session_id = response.sessionId
+        self.password = response.passwd or b""
+        self.timeout_ms = response.timeOut
+        self.events: list[bytes] = []
+        self._xid = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def send(self, requests: Sequence[tuple[int, bytes]]) -> None:
+        """Send opcodes with their bodies in one go."""
+        frames = []
+        for opcode, body in requests:
+            self._xid += 1
+            frames.append(struct.pack(">ii", self._xid, opcode) + body)
+        self.connection.send_frames(*frames)
+
+    def receive(self) -> Reply:
+        """The next reply; watch events before it are kept in `events`. Raises Closed, NoReply."""
+        while True:
+            frame = self.connection.read_frame(PATIENCE_S)
+            header, end = ReplyHeader.decode(frame)
+            if header.xid == XID_NOTIFICATION:
+                self.events.append(frame[end:])
+            else:
+                return Reply(header.err, header.zxid, frame[end:])
+
+    def ask(self, opcode: int, body: bytes = b"") -> Reply:
+        """One request and its reply."""
+        self.send([(opcode, body)])
+        return self.receive()
+
+    def ask_all(self, requests: Sequence[tuple[int, bytes]]) -> list[Reply]:
+        """Many requests in one go, and their replies in order."""
+        self.send(requests)
+        return [self.receive() for _ in requests]
+
+    def ping(self) -> None:
+        """Send a ping and await its answer."""
+        self.connection.send_frames(struct.pack(">ii", XID_PING, OpCode.PING))
+        self.receive()
+
+    def create(self, path: str, data: bytes = b"", flags: int = 0) -> Reply:
+        """Create a node that is open to everybody."""
+        return self.ask(OpCode.CREATE, CreateRequest(path, data, OPEN, flags).encode())
+
+    def get(self, path: str) -> GetDataResponse:
+        """Data and Stat of a node that exists."""
+        reply = self.ask(OpCode.GET_DATA, GetDataRequest(path, False).encode())
+        assert reply.error == 0, f"error {reply.error} for {path!r}"
+        return GetDataResponse.parse(reply.body)
+
+    def sync(self) -> None:
+        """Await everything that was committed before."""
+        assert self.ask(OpCode.SYNC, SyncRequest("/").encode()).error == 0
+
+    def end(self) -> None:
+        """Close the session, and its connection."""
+        self.ask(OpCode.CLOSE_SESSION)
+        self.connection.close()

@@ -1,0 +1,164 @@
+"""Model: what the tree was at every zxid, worked out from the committed txns alone.
+
+It knows nothing of how servers keep a tree: nodes, data, versions, children, owners and sessions, each with
+its past, so that an answer can be held against the state at the zxid that the answer names.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any, NamedTuple
+
+from ...jute.codes import CreateMode, OpCode
+from ...jute.ids import hex64
+from ...server.database import decode_payload
+from ...server.ops.table import OPERATIONS
+from .violation import Violation
+
+_CREATES = (OpCode.CREATE, OpCode.CREATE2)
+
+
+class NodeState(NamedTuple):
+    """A node from one zxid on; ``data`` is None while it is not there (no test writes null data)."""
+
+    zxid: int
+    data: bytes | None
+    version: int = 0
+    czxid: int = 0
+    owner: int = 0
+    children: frozenset[str] = frozenset()
+
+
+_NOTHING = NodeState(0, None)
+
+
+class Model:
+    """The ensemble's tree, and its past."""
+
+    def __init__(self) -> None:
+        self._zxids: dict[str, list[int]] = {}
+        self._states: dict[str, list[NodeState]] = {}
+        self._owned: dict[int, dict[str, None]] = {}
+        self.opened: dict[int, int] = {}
+        """Zxid of every session's beginning."""
+        self.closed: dict[int, int] = {}
+        """Zxid of every session's end."""
+        self.writes: dict[tuple[int, int], int] = {}
+        """Zxid of every write that did not fail, by session and cxid."""
+        self.failures: dict[int, int] = {}
+        """Error of every write that failed, by zxid."""
+        self.expired: set[int] = set()
+        """Sessions that a leader has ended."""
+        self._last_cxid: dict[int, int] = {}
+        self._put("/", NodeState(0, b"", children=frozenset({"zookeeper"})))
+
+    def at(self, path: str, zxid: int) -> NodeState:
+        """A node as it was behind a zxid."""
+        zxids = self._zxids.get(path)
+        if zxids is None:
+            return _NOTHING
+        index = bisect_right(zxids, zxid) - 1
+        return self._states[path][index] if index >= 0 else _NOTHING
+
+    def now(self, path: str) -> NodeState:
+        """A node behind the last committed txn."""
+        states = self._states.get(path)
+        return states[-1] if states else _NOTHING
+
+    def changed(self, path: str, after: int, upto: int) -> bool:
+        """Whether a node was made, deleted or got other data after one zxid and up to another."""
+        for state in reversed(self._states.get(path, [])):
+            if state.zxid <= after:
+                return False
+            if state.zxid <= upto and self._is_change(path, state):
+                return True
+        return False
+
+    def _is_change(self, path: str, state: NodeState) -> bool:
+        before = self.at(path, state.zxid - 1)
+        return (before.data, before.version, before.czxid) != (state.data, state.version, state.czxid)
+
+    @property
+    def paths(self) -> list[str]:
+        """Every path that ever was."""
+        return list(self._states)
+
+    def apply(self, payload: bytes) -> None:
+        """The next committed txn. Raises Violation for one that must not be."""
+        header, txn, _ = decode_payload(payload)
+        session, zxid = header.clientId, header.zxid
+        if header.type == OpCode.CREATE_SESSION:
+            if session in self.opened:
+                raise Violation("SessionUnique", f"session 0x{hex64(session)} begins a second time")
+            self.opened[session] = zxid
+            return
+        if header.type == OpCode.ERROR:
+            self.failures[zxid] = txn.err
+            return
+        if header.type == OpCode.CLOSE_SESSION:
+            # A client may close a session while the leader expires it, and the original ends it twice then.
+            if session in self.closed and not header.cxid and session in self.expired:
+                raise Violation("SessionExpiredOnce", f"session 0x{hex64(session)} is expired a second time")
+            if not header.cxid:
+                self.expired.add(session)
+            self.closed.setdefault(session, zxid)
+            for path in list(self._owned.pop(session, ())):
+                self._delete(path, zxid)
+            return
+        if header.type == OpCode.MULTI and any(part.type == OpCode.ERROR for part in txn.txns):
+            self.failures[zxid] = 0  # one of its parts failed, so none of them counts
+            return
+        if session in self.closed:
+            raise Violation(
+                "SessionOver", f"0x{hex64(zxid)} is of session 0x{hex64(session)}, which has ended"
+            )
+        if header.cxid <= self._last_cxid.get(session, -(1 << 31)):
+            name = "WriteOnce" if (session, header.cxid) in self.writes else "SessionOrder"
+            raise Violation(
+                name,
+                f"0x{hex64(zxid)} is request {header.cxid} of session 0x{hex64(session)}, behind request"
+                f" {self._last_cxid[session]}",
+            )
+        self._last_cxid[session] = header.cxid
+        self.writes[session, header.cxid] = zxid
+        self._apply(header.type, txn, session, zxid)
+
+    def _apply(self, kind: int, txn: Any, session: int, zxid: int) -> None:
+        if kind in _CREATES:
+            owner = session if txn.ephemeral else 0
+            parent, _, name = txn.path.rpartition("/")
+            before = self.now(parent or "/")
+            self._put(parent or "/", before._replace(zxid=zxid, children=before.children | {name}))
+            self._put(txn.path, NodeState(zxid, txn.data, czxid=zxid, owner=owner))
+            if owner:
+                self._owned.setdefault(session, {})[txn.path] = None
+        elif kind == OpCode.DELETE:
+            self._delete(txn.path, zxid)
+        elif kind == OpCode.SET_DATA:
+            self._put(txn.path, self.now(txn.path)._replace(zxid=zxid, data=txn.data, version=txn.version))
+        elif kind == OpCode.MULTI:
+            for part in txn.txns:
+                operation = OPERATIONS[part.type]
+                if operation.txn is not None:
+                    self._apply(part.type, operation.txn.parse(part.data), session, zxid)
+
+    def _delete(self, path: str, zxid: int) -> None:
+        owner = self.now(path).owner
+        if owner in self._owned:
+            self._owned[owner].pop(path, None)
+        parent, _, name = path.rpartition("/")
+        before = self.now(parent or "/")
+        self._put(parent or "/", before._replace(zxid=zxid, children=before.children - {name}))
+        self._put(path, NodeState(zxid, None))
+
+    def _put(self, path: str, state: NodeState) -> None:
+        zxids = self._zxids.setdefault(path, [])
+        states = self._states.setdefault(path, [])
+        if zxids and zxids[-1] == state.zxid:
+            states[-1] = state
+        else:
+            zxids.append(state.zxid)
+            states.append(state)
+
+
+SEQUENTIAL = (CreateMode.PERSISTENT_SEQUENTIAL, CreateMode.EPHEMERAL_SEQUENTIAL)
