@@ -353,10 +353,10 @@ class Learner(PacketConnection):
                 self._activate(entry, decode_activation(data)[0])
             self._committed.append(entry)
         elif kind == PacketType.INFORM:
-            self._committed.append(self._proposed(zxid, data))
+            self._committed.append(self._informed(zxid, data))
         elif kind == PacketType.INFORMANDACTIVATE:
             leader_id, payload = decode_activation(data)
-            entry = self._proposed(zxid, payload)
+            entry = self._informed(zxid, payload)
             self._activate(entry, leader_id)
             self._committed.append(entry)
         elif kind != PacketType.PING:  # an answer before the ack of NEWLEADER would confuse the leader
@@ -377,6 +377,12 @@ class Learner(PacketConnection):
             self.peer.saw_config(txn.data)
         return Entry(header, txn, digest, data)
 
+    def _informed(self, zxid: int, data: bytes | None) -> Entry:
+        """A txn that is committed already: it must not overtake any that is not."""
+        if self._received:
+            raise ProtocolError(f"0x{hex64(zxid)} overtakes 0x{hex64(self._received[0].header.zxid)}")
+        return self._proposed(zxid, data)
+
     def _take_received(self, zxid: int) -> Entry:
         """The proposal that is committed: the oldest, or something is very wrong."""
         if not self._received or self._received[0].header.zxid != zxid:
@@ -385,7 +391,11 @@ class Learner(PacketConnection):
         return self._received.popleft()
 
     def _activate(self, entry: Entry, leader_id: int) -> None:
-        if self.peer.activate_config(entry.txn.data, Sid(leader_id), entry.header.zxid):
+        try:
+            must_change = self.peer.activate_config(entry.txn.data, Sid(leader_id), entry.header.zxid)
+        except ValueError as error:
+            raise ProtocolError(f"its configuration cannot be read: {error}") from None
+        if must_change:
             raise ProtocolError("changes proposed in reconfig")
 
     # -- saving --------------------------------------------------------------------------------------
@@ -488,7 +498,7 @@ class Learner(PacketConnection):
         elif kind == PacketType.REVALIDATE:
             server.revalidated(*decode_validity(data))
         elif kind == PacketType.INFORM:
-            entry = self._proposed(zxid, data)
+            entry = self._informed(zxid, data)
             self._log(entry)
             self._commit(entry)
         elif kind in (PacketType.COMMITANDACTIVATE, PacketType.INFORMANDACTIVATE):
@@ -496,7 +506,7 @@ class Learner(PacketConnection):
             if kind == PacketType.COMMITANDACTIVATE:
                 entry = self._take_received(zxid)
             else:
-                entry = self._proposed(zxid, payload)
+                entry = self._informed(zxid, payload)
                 self._log(entry)
             self._commit(entry)
             self._activate(entry, leader_id)

@@ -431,7 +431,9 @@ class QuorumPeer:
         self.role = learner = Learner(self, leader_id, member.quorum, observer=observer)
         self._is_ahead_of_disk |= not learner.keeps_log
         # Whoever is turned away again and again does not ask without a pause.
-        pause_ms = min(PAUSE_MS << self._vain_roles, PAUSE_MS_MAX) if self._vain_roles > 1 else 0
+        # That stays a small part of the time a leader waits for its followers.
+        longest_ms = min(PAUSE_MS_MAX, self.config.init_limit_ticks * self.config.tick_time_ms // 4)
+        pause_ms = min(PAUSE_MS << min(self._vain_roles, 8), longest_ms) if self._vain_roles > 1 else 0
         self._vain_roles += 1
         learner.start(pause_ms)
 
@@ -545,7 +547,8 @@ class QuorumPeer:
         is_observer = self.membership.role is Role.OBSERVER
         if not changed or (designated == role.leader_id and was_observer == is_observer):
             return False
-        self._designated = (designated, Zxid(zxid))
+        if designated in self.membership.verifier.voters:
+            self._designated = (designated, Zxid(zxid))
         return True
 
     def _must_change(self, role: Learner, previous: QuorumVerifier) -> bool:

@@ -135,6 +135,8 @@ class ZKDatabase:
                     ) from None
             if decoder.zxid_digest is not None:
                 self._digest_from_zxid = decoder.zxid_digest.zxid
+        if "" not in tree.nodes:
+            raise Corrupt(plan.snapshot.path, 0, plan.snapshot.zxid, "there is no root")
         tree.finish_loading()
         tree.last_processed_zxid = Zxid(plan.snapshot.zxid)
         self.tree = tree

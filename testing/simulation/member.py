@@ -21,14 +21,13 @@ from ...quorum.config import EnsembleConfig
 from ...quorum.dial import Dial
 from ...quorum.peer import QuorumPeer
 from ...server.endpoint import Endpoint
-from ...server.snapshot_job import SnapshotJob
 from ...server.storage_folder import storage_of
 from ...storage.errors import StorageError
 from ...storage.sim_disk import LOSE_ALL, Crashed, SimDisk, Survival
-from ...storage.snap_store import SnapshotFile
 from ...storage.txn_log import LogBatch
 from .clock import Clock
 from .network import HostPort, Listener, Stream
+from .snapshot_writing import SimSnapshotWriter
 
 if TYPE_CHECKING:
     from .world import World
@@ -77,7 +76,7 @@ class SimMember:
         self._learner_listener: Listener | None = None
         self._batch: LogBatch | None = None
         self._log_done: StorageError | bool = False
-        self._snapshots = _SnapshotWriter(self)
+        self._snapshots = SimSnapshotWriter(self)
 
     def __repr__(self) -> str:
         return f"member {self.sid}"
@@ -114,7 +113,7 @@ class SimMember:
         self._batch = None
         self._log_done = False
         self._stuck.clear()
-        self._snapshots = _SnapshotWriter(self)
+        self._snapshots = SimSnapshotWriter(self)
         storage = storage_of(config, self.disk)
         self.peer = peer = QuorumPeer(
             config,
@@ -523,89 +522,6 @@ class SimMember:
         peer.set_time(self.clock.now_ms(now_us), self.clock.wall_ms(now_us))
         action()
         self._pump()
-
-
-class _SnapshotWriter:
-    """``server/snapshot_writer.py``: one snapshot at a time, step by step."""
-
-    def __init__(self, member: SimMember) -> None:
-        self._member = member
-        self._job: SnapshotJob | None = None
-        self._is_writing = False
-
-    def request(self, job: SnapshotJob) -> None:
-        """Write it. One that comes due while another is written is skipped."""
-        if self._job is None or self._job.is_cancelled:
-            self._job = job
-            if not self._is_writing:
-                self._is_writing = True
-                self._soon(lambda: self._begin(job))
-
-    def _soon(self, action: Callable[[], None]) -> None:
-        self._member.later(action, self._member.disk_us())
-
-    def _begin(self, job: SnapshotJob) -> None:
-        member = self._member
-        peer = member.peer
-        assert peer is not None
-        try:
-            file = (job.begin or peer.storage.snap_store.begin)(job.zxid)
-        except StorageError as error:
-            self._failed(job, error)
-            return
-        random, rate = member.random.random, member.world.plan.snapshot_pauses
-        chunks = iter(job.chunks(lambda: random() < rate))
-
-        def step() -> None:
-            chunk = next(chunks, None)
-            if chunk is None:
-                self._soon(finish)
-            elif chunk:
-                self._soon(lambda: write(chunk))
-            else:
-                self._soon(look)
-
-        def look() -> None:
-            if job.is_cancelled:
-                file.abort()
-                self._over(job, job.abandoned, "snapshot abandoned")
-            else:
-                step()
-
-        def write(chunk: bytes) -> None:
-            self._try(job, file, lambda: file.write(chunk), look)
-
-        def finish() -> None:
-            self._try(job, file, file.finish, lambda: self._over(job, job.done, "snapshot written"))
-
-        step()
-
-    def _try(
-        self, job: SnapshotJob, file: SnapshotFile, action: Callable[[], None], then: Callable[[], None]
-    ) -> None:
-        try:
-            action()
-        except StorageError as error:
-            file.abort()
-            self._failed(job, error)
-            return
-        then()
-
-    def _failed(self, job: SnapshotJob, error: StorageError) -> None:
-        self._over(job, lambda: job.failed(error), "snapshot failed")
-
-    def _over(self, job: SnapshotJob, tell: Callable[[], None], what: str) -> None:
-        member = self._member
-        member.world.observer.happened(what, member)
-        self._is_writing = False
-        if self._job is job:
-            self._job = None
-        else:
-            following = self._job
-            assert following is not None
-            self._is_writing = True
-            self._soon(lambda: self._begin(following))
-        member.input_from_writer(tell)
 
 
 def host_of(sid: int) -> str:

@@ -246,7 +246,10 @@ class Nemesis:
             for sid, member in self.world.members.items()
             if sid in self.world.plan.verifier.voters and member is not victim
         ]
-        if len(others) < 2 or not self._is_synced(victim):
+        # Without its disk it may have no vote until it has followed somebody.
+        if not self.world.plan.verifier.contains_quorum({member.sid for member in others}):
+            return False
+        if not self._is_synced(victim):
             return False
         last = observer.ledger.last[victim.sid]
         for other in others:

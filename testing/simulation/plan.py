@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -106,7 +107,7 @@ SETTINGS = {
 }
 
 
-def configure(log_dir: str = DATA_DIR, **settings: object) -> Config:
+def configure(settings: Mapping[str, object], log_dir: str = DATA_DIR) -> Config:
     """The settings of every member; names as in zoo.cfg."""
     return config_from(
         {**SETTINGS, **settings},
@@ -119,7 +120,7 @@ def configure(log_dir: str = DATA_DIR, **settings: object) -> Config:
 
 def simple_plan(seed: int, voters: int = 3, observers: int = 0, **settings: object) -> Plan:
     """No faults; for directed tests."""
-    return Plan(seed=seed, config=configure(**settings), verifier=members_of(voters, observers))
+    return Plan(seed=seed, config=configure(settings), verifier=members_of(voters, observers))
 
 
 FAULTS: dict[str, float] = {
@@ -181,7 +182,7 @@ def choose(seed: int) -> Plan:
     if chance() < 0.1:
         verifier = grouped(verifier, random)
     log_dir = LOG_DIR if chance() < 0.2 else DATA_DIR
-    plan = Plan(seed=seed, config=configure(log_dir, **settings), verifier=verifier)
+    plan = Plan(seed=seed, config=configure(settings, log_dir), verifier=verifier)
     plan.committed_count = some((1, 2, 5, 20, 100, 500))
     plan.schedule_us = some((10, 100, 1000))
     plan.interrupt_turns = some((0.0, 0.0, 0.1))

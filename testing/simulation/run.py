@@ -132,7 +132,7 @@ class Run:
         for workload in self.workloads:
             workload.is_running = False
         answered: dict[SimClient, bool] = dict.fromkeys(self.clients, False)
-        asked: set[SimClient] = set()
+        asked: dict[SimClient, int] = {}
 
         def ask(client: SimClient) -> Callable[[int, bytes], None]:
             def done(error: int, body: bytes) -> None:
@@ -142,10 +142,8 @@ class Run:
 
         def everybody_has_written() -> bool:
             for client in self.clients:
-                if not client.is_connected:
-                    asked.discard(client)
-                elif client not in asked and not answered[client]:
-                    asked.add(client)
+                if client.is_connected and not answered[client] and asked.get(client) != client.reconnects:
+                    asked[client] = client.reconnects
                     path = f"/last-{client.name}"
                     body = CreateRequest(path, b"last", OPEN_ACL, CreateMode.PERSISTENT).encode()
                     client.ask(OpCode.CREATE, path, body, done=ask(client))

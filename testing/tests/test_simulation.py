@@ -69,7 +69,7 @@ def test_what_a_run_changes_around_itself_is_put_back() -> None:
     before = learner_handler.CHUNK_BYTES, snapshot_job.CHUNK_BYTES
     assert choose(2).snapshot_chunk_bytes != choose(5).snapshot_chunk_bytes
     simulate(2)
-    assert (learner_handler.CHUNK_BYTES, snapshot_job.CHUNK_BYTES) == before
+    assert before == (learner_handler.CHUNK_BYTES, snapshot_job.CHUNK_BYTES)
 
 
 def test_every_kind_of_fault_is_expected_to_be_met() -> None:
