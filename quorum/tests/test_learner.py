@@ -370,6 +370,20 @@ def test_an_observer_logs_and_applies_what_it_is_informed_of_and_acknowledges_no
     assert lab.nodes == lab.durable().nodes == {"/a", "/b", "/c"}
 
 
+@pytest.mark.parametrize("serving", [True, False])
+def test_what_is_committed_does_not_overtake_what_is_not(lab: WireLab, *, serving: bool) -> None:
+    leader = lab.follow(2)
+    if serving:
+        leader.synchronise()
+    else:
+        leader.open(1)
+        leader.say(packet(DIFF, 0))
+    leader.say(proposed(A), inform(B))
+    assert not leader.is_open
+    assert not leader.learner.is_broken
+    assert lab.nodes == lab.durable().nodes == ({"/a"} if serving else set())
+
+
 def test_an_observer_without_a_log_claims_no_history_that_is_only_in_its_memory() -> None:
     lab = WireLab(4, observers=1, sync_enabled=False)
     leader = lab.follow(2)

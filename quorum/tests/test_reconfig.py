@@ -411,6 +411,17 @@ def test_the_designated_leader_is_followed_without_an_election(designated: int) 
         assert lab.state() is ServerState.LOOKING
 
 
+@pytest.mark.parametrize("designated", [9, -1, 2])
+def test_a_designated_leader_that_has_no_vote_is_not_followed(designated: int) -> None:
+    lab, old = learner_lab()
+    leader = lab.follow(2)
+    leader.synchronise()
+    leader.say(proposed(reconfig_txn(CHANGE, without(old, 2))), activate(CHANGE, designated))
+    assert not leader.learner.is_broken
+    assert not lab.dials
+    assert lab.peer.last_zxid == lab.durable().peer.last_zxid == CHANGE
+
+
 def test_who_leaves_goes_on_as_a_guest_of_the_same_leader() -> None:
     lab, old = learner_lab()
     leader = lab.follow(2)
