@@ -33,8 +33,8 @@ from zoolet.server.database import ZKDatabase
 from zoolet.server.sessions import session_password
 from zoolet.server.snapshot_job import SnapshotJob
 from zoolet.server.standalone import StandaloneServer
+from zoolet.storage.sim_disk import SimDisk
 from zoolet.storage.snap_log import FileTxnSnapLog, StorageSettings
-from zoolet.storage.tests.sim_disk import SimDisk
 
 START_MS = 1_000_000
 WALL_MS = 1_700_000_000_000

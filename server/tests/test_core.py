@@ -28,7 +28,7 @@ from zoolet.jute.proto import (
 from zoolet.jute.record import Record
 from zoolet.server.tests.harness import Client, Reply, Server
 from zoolet.server.tests.pipeline import check_tree, create, delete, facts, multi_body, set_data
-from zoolet.storage.tests.sim_disk import LOSE_ALL
+from zoolet.storage.sim_disk import LOSE_ALL
 
 PATHS = st.sampled_from(("/a", "/b", "/a/x", "/a/y", "/"))
 WRITES = st.one_of(

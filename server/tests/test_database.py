@@ -37,8 +37,8 @@ from zoolet.server.tests.pipeline import check_tree
 from zoolet.storage.errors import Corrupt
 from zoolet.storage.log_record import LogEntry
 from zoolet.storage.real_disk import RealDisk
+from zoolet.storage.sim_disk import SimDisk
 from zoolet.storage.snap_log import FileTxnSnapLog, StartingPoint
-from zoolet.storage.tests.sim_disk import SimDisk
 
 SESSION = 0x0100000000000001
 GOLDEN = Path(__file__).parent / "golden" / "java-3.9.4"

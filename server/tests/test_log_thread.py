@@ -13,8 +13,8 @@ from zoolet.jute.ids import Zxid
 from zoolet.server.event_loop import numeric_host
 from zoolet.server.log_thread import LogThread
 from zoolet.storage.errors import StorageError
+from zoolet.storage.sim_disk import SimDisk
 from zoolet.storage.tests.samples import payload
-from zoolet.storage.tests.sim_disk import SimDisk
 from zoolet.storage.txn_log import TxnLog
 
 FOLDER = "/log/version-2"

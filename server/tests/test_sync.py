@@ -18,7 +18,7 @@ from zoolet.server.request import Request
 from zoolet.server.sync import SnapshotTrigger, SyncRequestProcessor
 from zoolet.server.tests.harness import Server
 from zoolet.storage.errors import StorageError
-from zoolet.storage.tests.sim_disk import SimDisk, io_error
+from zoolet.storage.sim_disk import SimDisk, io_error
 from zoolet.storage.txn_log import TxnLog
 
 FOLDER = "/log/version-2"

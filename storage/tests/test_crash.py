@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoolet.jute.ids import Zxid
 from zoolet.storage.file_names import list_leftovers
+from zoolet.storage.sim_disk import KEEP_ALL, LOSE_ALL, Crashed, SimDisk, Survival
 from zoolet.storage.snap_log import FileTxnSnapLog, StartingPoint, StorageSettings
 from zoolet.storage.snapshot import SnapshotEncoder
 from zoolet.storage.tests.samples import ACLS, NODES, SESSIONS, payload
-from zoolet.storage.tests.sim_disk import KEEP_ALL, LOSE_ALL, Crashed, SimDisk, Survival
 
 SETTINGS = StorageSettings(preallocate_bytes=6000)
 LUCK = [LOSE_ALL, KEEP_ALL, *(Survival(writes, torn, 1) for writes in (0, 1) for torn in (0, 5, 17, 60, 200))]

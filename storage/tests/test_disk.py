@@ -12,7 +12,7 @@ from zoolet.storage.atomic_file import NewFile, write_atomically
 from zoolet.storage.disk import Disk
 from zoolet.storage.errors import DirectoryInUse, DiskError, DiskFull
 from zoolet.storage.real_disk import RealDisk
-from zoolet.storage.tests.sim_disk import KEEP_ALL, LOSE_ALL, SimDisk, Survival, disk_full
+from zoolet.storage.sim_disk import KEEP_ALL, LOSE_ALL, SimDisk, Survival, disk_full
 
 
 @pytest.fixture(params=["real", "simulated"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from zoolet.jute.ids import Epoch, Zxid, make_zxid
 from zoolet.storage.epoch_files import EpochFiles
 from zoolet.storage.errors import DiskError, EpochError
-from zoolet.storage.tests.sim_disk import KEEP_ALL, LOSE_ALL, Crashed, SimDisk, Survival
+from zoolet.storage.sim_disk import KEEP_ALL, LOSE_ALL, Crashed, SimDisk, Survival
 
 FOLDER = "/data/version-2"
 LUCK = [LOSE_ALL, KEEP_ALL, *(Survival(writes, 0, names) for writes in (0, 1) for names in (0, 1, 2))]

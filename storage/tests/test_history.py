@@ -25,11 +25,11 @@ from zoolet.storage.errors import (
     StorageError,
 )
 from zoolet.storage.file_names import list_leftovers
+from zoolet.storage.sim_disk import KEEP_ALL, LOSE_ALL, Crashed, SimDisk, Survival
 from zoolet.storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint, StorageSettings
 from zoolet.storage.snap_store import SnapshotFile
 from zoolet.storage.snapshot import SnapshotEncoder, ZxidDigest
 from zoolet.storage.tests.samples import payload
-from zoolet.storage.tests.sim_disk import KEEP_ALL, LOSE_ALL, Crashed, SimDisk, Survival
 
 History = list[tuple[int, str]]
 

@@ -6,8 +6,8 @@ import pytest
 from zoolet.storage.errors import Corrupt
 from zoolet.storage.log_reader import LogReader, last_logged_zxid
 from zoolet.storage.log_record import FILE_HEADER
+from zoolet.storage.sim_disk import SimDisk
 from zoolet.storage.tests.samples import log_bytes, payload
-from zoolet.storage.tests.sim_disk import SimDisk
 
 FOLDER = "/data/version-2"
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from zoolet.jute.ids import Zxid
 from zoolet.storage.log_record import FRAME_BYTES
 from zoolet.storage.proposal_reader import read_proposals
+from zoolet.storage.sim_disk import SimDisk
 from zoolet.storage.snap_log import FileTxnSnapLog
 from zoolet.storage.tests.samples import log_bytes, payload, snapshot_bytes
-from zoolet.storage.tests.sim_disk import SimDisk
 
 FOLDER = "/data/version-2"
 RECORD_BYTES = len(payload(1)) + FRAME_BYTES

@@ -13,9 +13,9 @@ from zoolet.storage.errors import (
     NoValidSnapshot,
 )
 from zoolet.storage.log_record import FILE_HEADER
+from zoolet.storage.sim_disk import SimDisk
 from zoolet.storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint, StorageSettings
 from zoolet.storage.tests.samples import NODES, log_bytes, payload, snapshot_bytes
-from zoolet.storage.tests.sim_disk import SimDisk
 
 DATA = "/data/version-2"
 LOGS = "/log/version-2"

@@ -7,9 +7,9 @@ import contextlib
 import pytest
 from zoolet.storage.compression import METHODS
 from zoolet.storage.errors import Corrupt, DiskError, DiskFull
+from zoolet.storage.sim_disk import LOSE_ALL, SimDisk, Survival, disk_full
 from zoolet.storage.snap_store import SnapshotSource, SnapStore
 from zoolet.storage.tests.samples import DIGEST, NODES, snapshot_bytes
-from zoolet.storage.tests.sim_disk import LOSE_ALL, SimDisk, Survival, disk_full
 
 FOLDER = "/data/version-2"
 

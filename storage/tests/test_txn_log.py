@@ -12,8 +12,8 @@ from zoolet.jute.ids import Zxid
 from zoolet.storage.errors import Corrupt, DiskError, DiskFull, LogFailed, StorageError
 from zoolet.storage.log_record import FILE_HEADER, frame
 from zoolet.storage.real_disk import RealDisk
+from zoolet.storage.sim_disk import SimDisk, disk_full
 from zoolet.storage.tests.samples import log_bytes, payload
-from zoolet.storage.tests.sim_disk import SimDisk, disk_full
 from zoolet.storage.txn_log import TxnLog, padded_size
 
 FOLDER = "/log/version-2"

@@ -377,10 +377,6 @@ def keep_dead_tail(learner: Zxid, last: Zxid, committed: Any, plan: SyncPlan) ->
 # --- the election ---------------------------------------------------------------------------------------
 
 
-def rank_without_epoch(self: Vote) -> tuple[int, int, int]:
-    return 0, self.zxid, self.leader
-
-
 def rank_by_sid(self: Vote) -> tuple[int, int, int]:
     return self.peer_epoch, 0, self.leader
 

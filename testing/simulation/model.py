@@ -35,7 +35,8 @@ _NOTHING = NodeState(0, None)
 class Model:
     """The ensemble's tree, and its past."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, local_sessions: bool = False) -> None:
+        self._local_sessions = local_sessions
         self._zxids: dict[str, list[int]] = {}
         self._states: dict[str, list[NodeState]] = {}
         self._owned: dict[int, dict[str, None]] = {}

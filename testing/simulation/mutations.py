@@ -165,7 +165,6 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         ((learner_handler, "plan_sync", wrong.planned(wrong.window_is_everything)),),
     ),
     Mutation("election begins before the log is at rest", ((QuorumPeer, "_settle", wrong.settle_at_once),)),
-    Mutation("votes without the epoch", ((Vote, "rank", property(wrong.rank_without_epoch)),)),
     Mutation("votes without the zxid", ((Vote, "rank", property(wrong.rank_by_sid)),)),
     Mutation("election of the shortest history", ((Vote, "rank", property(wrong.rank_of_the_oldest)),)),
     Mutation("smaller sids are not called back", ((QuorumCnxManager, "_call_back", wrong.keep_smaller),)),

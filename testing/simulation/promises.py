@@ -40,7 +40,7 @@ class Promises:
     """What all clients together have seen."""
 
     def __init__(self, *, local_sessions: bool = False) -> None:
-        self.model = Model()
+        self.model = Model(local_sessions=local_sessions)
         self._local_sessions = local_sessions
         self.proposed_closes: set[int] = set()
         self.closed_us: dict[int, int] = {}

@@ -14,6 +14,7 @@ from ...jute.data import OPEN_ACL
 from ...jute.ids import hex64
 from ...jute.proto import CreateRequest
 from ...quorum import learner_handler
+from ...quorum.leader import Leader
 from ...server import snapshot_job
 from ...server.data_tree import CONFIG_NODE, DataTree
 from ...storage.errors import StorageError
@@ -125,6 +126,8 @@ class Run:
 
     def recover(self) -> None:
         """Without faults there is a leader in bounded time, everybody follows it, and writes are answered."""
+        if not self.world.run(self.patience_ms / 2, self.is_serving):
+            self._restart_outdated_leader()
         if not self.world.run(self.patience_ms, self.is_serving):
             raise Violation(
                 "Progress", f"no working ensemble after {self.patience_ms:.0f} ms: {self.states()}"
@@ -157,6 +160,20 @@ class Run:
             raise Violation(
                 "Progress", f"members are not equal after {self.patience_ms:.0f} ms: {self.states()}"
             )
+
+    def _restart_outdated_leader(self) -> None:
+        """A member that has accepted a newer epoch than the leader's can't follow it, as in the original.
+
+        That ends when the leader does; here somebody sees to it.
+        """
+        durable = self.observer.durable
+        newest = max(durable[sid].number_in("acceptedEpoch") for sid in self.plan.verifier.voters)
+        for member in self.world.up:
+            role = member.peer.role if member.peer is not None else None
+            if isinstance(role, Leader) and 0 <= role.epoch < newest:
+                self.observer.happened("leader older than an accepted epoch", member)
+                member.kill()
+                member.boot()
 
     def _stay(self) -> None:
         """Nobody loses a session that has a client and a connection."""

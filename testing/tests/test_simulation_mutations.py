@@ -23,9 +23,19 @@ def test_there_are_enough_of_them() -> None:
     assert sum(bool(row.seen_as) for row in MUTATIONS) >= 8
 
 
+KNOWN = {
+    "a client's last zxid not looked at": FIRST_SEED + 293,
+    "epochs of others not looked at, by leader and learner": FIRST_SEED + 223,
+    "uncommitted proposals applied when synchronising": FIRST_SEED + 103,
+}
+"""Seeds that find what takes long; they shift when the simulation changes, and are only tried first."""
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_deliberate_mistake_is_found_by_random_search(name: str) -> None:
-    found = search(name, SEEDS_MAX)
+    found = search(name, 1, KNOWN.get(name, FIRST_SEED))
+    if not found.invariant:
+        found = search(name, SEEDS_MAX)
     assert found.invariant, f"{name}: not found in {found.seeds} seeds"
 
 
