@@ -31,7 +31,7 @@ from kazoo.security import OPEN_ACL_UNSAFE, READ_ACL_UNSAFE, make_acl, make_dige
 from . import workload_sessions as sessions
 from .clients import clients_of, connect, disconnect
 from .ensemble import PATIENCE_S, ProcessEnsemble
-from .member import Member
+from .member import Kind, Member
 
 LARGE_BYTES = 1_000_000
 """Close under the largest frame."""
@@ -62,7 +62,10 @@ def rich_workload(ensemble: ProcessEnsemble, root: str) -> Iterator[None]:
             acls(client, other, f"{base}/acl")
             see_nodes(client, witness, f"{base}/nodes")
         sessions.watches_fire_for_writes_of_other_members(clients, f"{root}/watched")
-        sessions.sync_shows_what_others_wrote(clients, f"{root}/synced")
+        readers = {
+            member.sid for member in members if member.kind is Kind.ZOOLET or member is not ensemble.leader
+        }
+        sessions.sync_shows_what_others_wrote(clients, f"{root}/synced", readers=readers)
         sessions.own_writes_come_before_own_reads(members, f"{root}/own")
         sessions.sessions_move(members, clients, f"{root}/moved")
         sessions.closed_sessions_take_their_nodes(members, clients, f"{root}/closed")
