@@ -17,6 +17,8 @@ Value: TypeAlias = int | float | str | bool | frozenset[str]
 INT_MAX: Final = 2**31 - 1
 LONG_MAX: Final = 2**63 - 1
 ANYTHING: Final = "*"
+NOT_SET: Final = -1
+"""Default of a number that is derived from others unless it is written."""
 
 
 class ConfigError(Exception):

@@ -24,6 +24,9 @@ ignoring it would be unsafe.
 A key ending in `*` stands for a family of keys."""
 
 
+_SECTIONS = ("Basics", "Limits", "Storage", "Nodes", "Ensemble", "Security", "Operations", "Clients")
+
+
 def manual() -> str:
     """The page, as markdown."""
     return "\n".join(_lines()) + "\n"
@@ -32,7 +35,7 @@ def manual() -> str:
 def _lines() -> Iterator[str]:
     yield _INTRODUCTION
     settings = (*IMPLEMENTED, *RECOGNISED)
-    for section in dict.fromkeys(setting.section for setting in settings):
+    for section in _SECTIONS:
         yield ""
         yield f"## {section}"
         yield ""

@@ -1,7 +1,8 @@
 """The table of settings this server acts on, one row each.
 
 A row is a field of `Config`: the field's name, type and default, its spelling in zoo.cfg and as a system
-property, and its manual entry are all in that one place. Keys that are only recognised are in
+property, and its manual entry are all in that one place. Three sections have a file of their own
+(`settings_limits`, `settings_ensemble`, `settings_security`). Keys that are only recognised are in
 `settings_recognised`; building the part they belong to means moving their rows here.
 
 The keys and defaults are those of Java's `QuorumPeerConfig`, `ZooKeeperServer` and friends. What reads
@@ -17,24 +18,18 @@ from typing import Final
 
 from .ensemble_text import EnsembleText
 from .setting import (
-    ANYTHING,
     BOOLEAN,
-    BOOLEAN_OR_UNSET,
-    BYTES,
     COMPRESSION,
     COUNT,
-    FRACTION,
     INT_MAX,
     KIB,
     LONG_MILLIS,
     MILLIS,
-    NUMBER,
+    NOT_SET,
     PATH,
-    PEER_TYPE,
     PORT,
     TEXT,
     TICK_MILLIS,
-    TICKS,
     WORDS,
     YES_NO,
     ConfigError,
@@ -42,25 +37,22 @@ from .setting import (
     Status,
     row,
 )
+from .settings_ensemble import BIND_RETRY, SNAPSHOT_SIZE_FACTOR, EnsembleSettings
+from .settings_limits import LimitSettings
+from .settings_security import SecuritySettings
 
 _basic = partial(row, section="Basics")
-_limit = partial(row, section="Limits")
 _storage = partial(row, section="Storage")
 _node = partial(row, section="Nodes")
-_security = partial(row, section="Security")
-_ensemble = partial(row, section="Ensemble")
 _operation = partial(row, section="Operations")
 
-_NOT_SET: Final = -1
 _SNAP_COUNT_MIN: Final = 2  # ZooKeeperServer.getSnapCount
 _COMMIT_LOG_COUNT_MIN: Final = 500  # ZKDatabase.DEFAULT_COMMIT_LOG_COUNT
 _EXTRA_BYTES_MIN: Final = 1024  # BinaryInputArchive
-_BIND_RETRY: Final = 3  # QuorumCnxManager.Listener
-_SNAPSHOT_SIZE_FACTOR: Final = 0.33  # ZKDatabase.DEFAULT_SNAPSHOT_SIZE_FACTOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(LimitSettings, EnsembleSettings, SecuritySettings):
     """Everything one server can be told. Values are final: what was derived or rounded up is already so here.
 
     Raises ConfigError when the values do not fit together. `dataclasses.replace` keeps derived values as they
@@ -76,7 +68,7 @@ class Config:
         written="the data folder",
     )
     client_port: int = _basic(
-        "clientPort", PORT, _NOT_SET,
+        "clientPort", PORT, NOT_SET,
         "The port clients connect to; 0 lets the system choose. Required, but for a member of an ensemble.",
         written="",
     )
@@ -93,33 +85,12 @@ class Config:
         "The unit of time: session timeouts are limited by it and expire in its steps."
     )
     min_session_timeout_ms: int = _basic(
-        "minSessionTimeout", MILLIS, _NOT_SET,
+        "minSessionTimeout", MILLIS, NOT_SET,
         "The shortest session timeout given to a client.", written="2 ticks"
     )
     max_session_timeout_ms: int = _basic(
-        "maxSessionTimeout", MILLIS, _NOT_SET,
+        "maxSessionTimeout", MILLIS, NOT_SET,
         "The longest session timeout given to a client.", written="20 ticks"
-    )
-
-    max_client_cnxns: int = _limit(
-        "maxClientCnxns", COUNT, 60, "Connections one address may have; 0 for no limit.",
-        written="60; 0 without a configuration file",
-    )
-    max_cnxns: int = _limit("maxCnxns", COUNT, 0, "Connections the server takes altogether; 0 for no limit.")
-    global_outstanding_limit: int = _limit(
-        "globalOutstandingLimit", COUNT, 1000, "Requests under way above which busy connections are not read."
-    )
-    sessionless_cnxn_timeout_ms: int = _limit(
-        "nio.sessionlessCnxnTimeout", MILLIS, 10_000,
-        "A connection without a session is closed after this long."
-    )
-    jute_max_buffer_bytes: int = _limit(
-        "jute.maxbuffer", BYTES, 1_048_575, "The largest request; a longer one closes the connection.",
-        properties=("jute.maxbuffer",), in_file=False,
-    )
-    jute_max_buffer_extra_bytes: int = _limit(
-        "jute.maxbuffer.extrasize", BYTES, _NOT_SET, "How much longer than a request a stored record may be.",
-        written="jute.maxbuffer", status=Status.ACCEPTED,
     )
 
     snap_count: int = _storage(
@@ -149,7 +120,7 @@ class Config:
         status=Status.ACCEPTED,
     )
     max_write_queue_poll_time_ms: int = _storage(
-        "maxWriteQueuePollTime", LONG_MILLIS, _NOT_SET, "How long to wait for the next write before a flush.",
+        "maxWriteQueuePollTime", LONG_MILLIS, NOT_SET, "How long to wait for the next write before a flush.",
         written="a third of flushDelay", status=Status.ACCEPTED,
     )
     max_batch_size: int = _storage(
@@ -212,130 +183,6 @@ class Config:
         properties=("readonlymode.enabled",), in_file=False,
     )
 
-    init_limit_ticks: int = _ensemble(
-        "initLimit", TICKS, 0,
-        "How long a member may take to find the leader and to catch up with it. Required.", written="",
-    )
-    sync_limit_ticks: int = _ensemble(
-        "syncLimit", TICKS, 0,
-        "How long a member and its leader may not hear of each other. Required.", written="",
-    )
-    connect_to_learner_master_limit_ticks: int = _ensemble(
-        "connectToLearnerMasterLimit", TICKS, 0, "How long a member tries to connect to its leader.",
-        written="initLimit",
-    )
-    peer_type: str = _ensemble(
-        "peerType", PEER_TYPE, "participant",
-        "`participant` or `observer`; the list of members decides where they differ.",
-    )
-    standalone_enabled: bool = _ensemble(
-        "standaloneEnabled", BOOLEAN, True, "Whether a single voting member runs alone, without a quorum."
-    )
-    reconfig_enabled: bool = _ensemble(
-        "reconfigEnabled", BOOLEAN, False, "Whether members may change at run time.",
-        status=Status.LATER, inert=ANYTHING,
-    )
-    quorum_listen_on_all_ips: bool = _ensemble(
-        "quorumListenOnAllIPs", BOOLEAN, False, "Listen for members on every address, not only on the listed."
-    )
-    oracle_path: str = _ensemble(
-        "oraclePath", PATH, "", "A file whose first character `1` lets one of two voters go on alone."
-    )
-    sync_enabled: bool = _ensemble("syncEnabled", BOOLEAN, True, "Whether an observer keeps a log.")
-    observer_sync_enabled: str = _ensemble(
-        "observer.syncEnabled", BOOLEAN_OR_UNSET, "", "The same, and stronger.", written="syncEnabled",
-    )
-    local_sessions_enabled: bool = _ensemble(
-        "localSessionsEnabled", BOOLEAN, False, "Sessions that only the server they were made on knows."
-    )
-    local_sessions_upgrading_enabled: bool = _ensemble(
-        "localSessionsUpgradingEnabled", BOOLEAN, False,
-        "Whether such a session becomes global when it makes an ephemeral node."
-    )
-    leader_serves: bool = _ensemble("leaderServes", YES_NO, True, "Whether the leader takes clients.")
-    multi_address_enabled: bool = _ensemble(
-        "multiAddress.enabled", BOOLEAN, False, "Whether a member may have several addresses."
-    )
-    multi_address_reachability_check_enabled: bool = _ensemble(
-        "multiAddress.reachabilityCheckEnabled", BOOLEAN, True,
-        "Whether Java probes them first; ours are tried in turn.", status=Status.ACCEPTED,
-    )
-    multi_address_reachability_check_timeout_ms: int = _ensemble(
-        "multiAddress.reachabilityCheckTimeoutMs", MILLIS, 1000, "For how long.", status=Status.ACCEPTED,
-    )
-    cnx_timeout_ms: int = _ensemble(
-        "cnxTimeout", MILLIS, 5000, "How long connecting for an election may take."
-    )
-    quorum_cnxn_timeout_ms: int = _ensemble(
-        "quorumCnxnTimeoutMs", MILLIS, _NOT_SET,
-        "How long the greeting on an election connection may take.", written="syncLimit",
-    )
-    tcp_keep_alive: bool = _ensemble(
-        "tcpKeepAlive", BOOLEAN, False, "Whether the system probes silent election connections."
-    )
-    election_port_bind_retry: int = _ensemble(
-        "electionPortBindRetry", COUNT, _BIND_RETRY,
-        "How often to try to listen for elections, a second apart; 0 for ever."
-    )
-    fast_leader_min_notification_interval_ms: int = _ensemble(
-        "fastleader.minNotificationInterval", MILLIS, 200, "How often votes are sent again, at first."
-    )
-    fast_leader_max_notification_interval_ms: int = _ensemble(
-        "fastleader.maxNotificationInterval", MILLIS, 60_000, "How often in the end, after doubling."
-    )
-    leader_connect_delay_during_retry_ms: int = _ensemble(
-        "leaderConnectDelayDuringRetryMs", MILLIS, 100, "Pause between tries to connect to the leader."
-    )
-    leader_max_time_to_wait_for_epoch_ms: int = _ensemble(
-        "leader.maxTimeToWaitForEpoch", MILLIS, -1,
-        "How long a leader waits for voters once one of them has turned away; -1: up to initLimit."
-    )
-    leader_max_concurrent_snap_syncs: int = _ensemble(
-        "leader.maxConcurrentSnapSyncs", COUNT, 10, "Snapshots sent at a time; followers do not count."
-    )
-    leader_max_concurrent_diff_syncs: int = _ensemble(
-        "leader.maxConcurrentDiffSyncs", COUNT, 100, "Differences sent at a time; followers do not count."
-    )
-    snapshot_size_factor: float = _ensemble(
-        "snapshotSizeFactor", FRACTION, _SNAPSHOT_SIZE_FACTOR,
-        "A member gets logs instead of a snapshot up to this part of its size; negative: never."
-    )
-    force_snapshot_sync: bool = _ensemble(
-        "forceSnapshotSync", BOOLEAN, False, "Whether a member always gets a snapshot (for tests)."
-    )
-    leader_nodelay: bool = _ensemble(
-        "leader.nodelay", BOOLEAN, True, "Whether the leader's packets leave at once.",
-        properties=("leader.nodelay",), in_file=False,
-    )
-    follower_nodelay: bool = _ensemble(
-        "follower.nodelay", BOOLEAN, True, "Whether a member's packets to its leader leave at once.",
-        properties=("follower.nodelay",), in_file=False,
-    )
-    observer_reconnect_delay_ms: int = _ensemble(
-        "observer.reconnectDelayMs", LONG_MILLIS, 0, "Pause before an observer connects again, at the most."
-    )
-    observer_election_delay_ms: int = _ensemble(
-        "observer.election.DelayMs", LONG_MILLIS, 200, "Pause before an observer looks for a leader."
-    )
-    testing_initial_zxid: int | None = _ensemble(
-        "testingonly.initialZxid", NUMBER, None,
-        "Bits set in the first zxid of a leader, for tests of the counter's end.", written="",
-    )
-
-    skip_acl: bool = _security("skipACL", YES_NO, False, "Whether permissions are not checked at all.")
-    digest_auth_enabled: bool = _security(
-        "DigestAuthenticationProvider.enabled", BOOLEAN, True, "Whether clients may use the scheme `digest`."
-    )
-    super_digest: str = _security(
-        "DigestAuthenticationProvider.superDigest", TEXT, "",
-        "`super:<hash>` of the user who may do everything.",
-        written="", secret=True,
-    )
-    digest_auth_algorithm: str = _security(
-        "DigestAuthenticationProvider.digestAlg", TEXT, "SHA1",
-        "The hash of the scheme `digest`, by its Java name."
-    )
-
     four_letter_whitelist: frozenset[str] = _operation(
         "4lw.commands.whitelist", WORDS, frozenset[str](),
         "Four-letter words that are answered; `*` for all.",
@@ -356,21 +203,21 @@ class Config:
     def __post_init__(self) -> None:
         if not self.data_dir:
             raise ConfigError("dataDir is not set")
-        if self.client_port == _NOT_SET and not self.is_distributed:
+        if self.client_port == NOT_SET and not self.is_distributed:
             raise ConfigError("clientPort is not set")
         put = partial(object.__setattr__, self)
         if not self.data_log_dir:
             put("data_log_dir", self.data_dir)
-        if self.min_session_timeout_ms == _NOT_SET:
+        if self.min_session_timeout_ms == NOT_SET:
             put("min_session_timeout_ms", min(2 * self.tick_time_ms, INT_MAX))
-        if self.max_session_timeout_ms == _NOT_SET:
+        if self.max_session_timeout_ms == NOT_SET:
             put("max_session_timeout_ms", min(20 * self.tick_time_ms, INT_MAX))
         if self.min_session_timeout_ms > self.max_session_timeout_ms:
             raise ConfigError(
                 f"minSessionTimeout ({self.min_session_timeout_ms} ms) must not be larger than"
                 f" maxSessionTimeout ({self.max_session_timeout_ms} ms)"
             )
-        if self.jute_max_buffer_extra_bytes == _NOT_SET:
+        if self.jute_max_buffer_extra_bytes == NOT_SET:
             put("jute_max_buffer_extra_bytes", self.jute_max_buffer_bytes)
         put("jute_max_buffer_extra_bytes", max(self.jute_max_buffer_extra_bytes, _EXTRA_BYTES_MIN))
         # Java takes any number below 1 for "no limit".
@@ -378,7 +225,7 @@ class Config:
         put("max_cnxns", max(self.max_cnxns, 0))
         put("snap_count", max(self.snap_count, _SNAP_COUNT_MIN))
         put("commit_log_count", max(self.commit_log_count, _COMMIT_LOG_COUNT_MIN))
-        if self.max_write_queue_poll_time_ms == _NOT_SET:
+        if self.max_write_queue_poll_time_ms == NOT_SET:
             put("max_write_queue_poll_time_ms", self.flush_delay_ms // 3)
         # zkServer.sh asks `srvr`, and clients that look for a writable server ask `isro`.
         always = {"srvr", "isro"} if self.read_only_mode_enabled else {"srvr"}
@@ -390,9 +237,9 @@ class Config:
         if self.observer_sync_enabled:
             put("sync_enabled", self.observer_sync_enabled == "true")
         if self.election_port_bind_retry < 0:
-            put("election_port_bind_retry", _BIND_RETRY)
+            put("election_port_bind_retry", BIND_RETRY)
         if self.snapshot_size_factor > 1:
-            put("snapshot_size_factor", _SNAPSHOT_SIZE_FACTOR)
+            put("snapshot_size_factor", SNAPSHOT_SIZE_FACTOR)
 
     @property
     def is_distributed(self) -> bool:
