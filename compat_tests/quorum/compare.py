@@ -22,6 +22,7 @@ from zoolet.jute.proto import (
 )
 
 from ..comparison import assert_same_lines
+from ..differential.wire import Closed, NoReply
 from ..tree_dump import SUPER_CREDENTIALS
 from .ensemble import ProcessEnsemble
 from .member import Member
@@ -36,9 +37,15 @@ def assert_members_equal(ensemble: ProcessEnsemble) -> list[str]:
     """Fail, with a diff, unless all running members serve the same tree. Returns the tree's lines."""
     reference, *others = ensemble.running
     ensemble.await_equal_zxids()
-    expected = read_tree(reference)
+    trees = {}
+    for member in (reference, *others):
+        try:
+            trees[member] = read_tree(member)
+        except (Closed, NoReply) as lost:
+            raise ensemble.error(f"{member} ended the connection that read its tree: {lost!r}") from lost
+    expected = trees[reference]
     for member in others:
-        assert_same_lines(read_tree(member), expected, f"{member} (+) and {reference} (-) have the same tree")
+        assert_same_lines(trees[member], expected, f"{member} (+) and {reference} (-) have the same tree")
     assert_digests_equal(ensemble.running)
     return expected
 

@@ -109,7 +109,8 @@ class Model:
         if header.type == OpCode.MULTI and any(part.type == OpCode.ERROR for part in txn.txns):
             self.failures[zxid] = 0  # one of its parts failed, so none of them counts
             return
-        if session in self.closed:
+        # With local sessions a leader takes an unknown session for one of the member that asks (as in Java).
+        if session in self.closed and not self._local_sessions:
             raise Violation(
                 "SessionOver", f"0x{hex64(zxid)} is of session 0x{hex64(session)}, which has ended"
             )

@@ -251,7 +251,7 @@ class Nemesis:
             return False
         if not self._is_synced(victim):
             return False
-        last = observer.ledger.last[victim.sid]
+        last = observer.ledger.newest  # committed or not: the victim may have acknowledged it
         for other in others:
             durable = observer.durable[other.sid]
             if not self._is_synced(other) or (last and not durable.holds(last)):

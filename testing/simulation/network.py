@@ -219,6 +219,7 @@ class Network:
             # Nobody repeats it; so nothing that was sent behind it may arrive.
             stream.stalled.clear()
             stream.other.is_deaf = True
+            self._world.at(self._world.now_us + GIVE_UP_US, self._given_up, stream.other)
         self._forget(stream)
 
     def reset(self, stream: Stream) -> None:

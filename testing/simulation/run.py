@@ -18,6 +18,7 @@ from ...quorum.leader import Leader
 from ...server import snapshot_job
 from ...server.data_tree import CONFIG_NODE, DataTree
 from ...storage.errors import StorageError
+from ...storage.sim_disk import SimDisk
 from .client import SimClient
 from .durable import restored
 from .journal import Journal
@@ -166,14 +167,29 @@ class Run:
 
         That ends when the leader does; here somebody sees to it.
         """
-        durable = self.observer.durable
-        newest = max(durable[sid].number_in("acceptedEpoch") for sid in self.plan.verifier.voters)
-        for member in self.world.up:
-            role = member.peer.role if member.peer is not None else None
-            if isinstance(role, Leader) and 0 <= role.epoch < newest:
-                self.observer.happened("leader older than an accepted epoch", member)
-                member.kill()
-                member.boot()
+        durable, verifier = self.observer.durable, self.plan.verifier
+        leaders = [
+            member
+            for member in self.world.up
+            if member.peer is not None
+            and isinstance(member.peer.role, Leader)
+            and member.peer.role.epoch >= 0
+        ]
+        for leader in leaders:
+            epoch = durable[leader.sid].number_in("currentEpoch")
+            newer = [sid for sid in verifier.members if durable[sid].number_in("acceptedEpoch") > epoch]
+            if not newer:
+                continue
+            self.observer.happened("leader older than an accepted epoch", leader)
+            for sid in newer:
+                if sid in verifier.observers:
+                    # Its promise binds nobody, and a new leader need not hear of it: it begins anew.
+                    self.world.members[sid].lose_power()
+                    self.world.members[sid].disk = SimDisk()
+                    self.world.members[sid].boot()
+            if any(sid in verifier.voters for sid in newer):
+                leader.kill()
+                leader.boot()
 
     def _stay(self) -> None:
         """Nobody loses a session that has a client and a connection."""
