@@ -7,9 +7,10 @@ back after its connection is gone, with which password, and what is sent in one 
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 from zoolet.jute.codes import XID_NOTIFICATION, XID_PING, OpCode
 from zoolet.jute.data import ACL, Id
@@ -24,11 +25,14 @@ from zoolet.jute.proto import (
 )
 from zoolet.jute.record import Record
 
-from ..differential.wire import FrameConnection
+from ..differential.wire import FrameConnection, NoReply
 from .ensemble import PATIENCE_S
 
 OPEN = (ACL(31, Id("world", "anyone")),)
 EPHEMERAL = 1
+
+_PING: Final = struct.pack(">ii", XID_PING, OpCode.PING)
+_PING_AFTER_S: Final = 2.0
 
 R = TypeVar("R", bound=Record)
 
@@ -68,6 +72,7 @@ class RawSession:
         self.timeout_ms = response.timeOut
         self.events: list[bytes] = []
         self._xid = 0
+        self._stray_pongs = 0
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +97,8 @@ class RawSession:
             header, end = ReplyHeader.decode(frame)
             if header.xid == XID_NOTIFICATION:
                 self.events.append(frame[end:])
+            elif header.xid == XID_PING and self._stray_pongs:
+                self._stray_pongs -= 1
             else:
                 return Reply(header.err, header.zxid, frame[end:])
 
@@ -101,13 +108,28 @@ class RawSession:
         return self.receive()
 
     def ask_all(self, requests: Sequence[tuple[int, bytes]]) -> list[Reply]:
-        """Many requests in one go, and their replies in order."""
+        """Many requests in one go, and their replies in order.
+
+        Pings while nothing comes, as every client does. Java 3.8's CommitProcessor needs that: as a leader it
+        now and then leaves reads in its queue until the session's next request (one in some thousand), and
+        a session that stays silent then expires.
+        """
         self.send(requests)
-        return [self.receive() for _ in requests]
+        replies = []
+        deadline = time.monotonic() + PATIENCE_S
+        while len(replies) < len(requests):
+            if self.connection.has_frame(_PING_AFTER_S):
+                replies.append(self.receive())
+            elif time.monotonic() > deadline:
+                raise NoReply
+            else:
+                self.connection.send_frames(_PING)
+                self._stray_pongs += 1
+        return replies
 
     def ping(self) -> None:
         """Send a ping and await its answer."""
-        self.connection.send_frames(struct.pack(">ii", XID_PING, OpCode.PING))
+        self.connection.send_frames(_PING)
         self.receive()
 
     def create(self, path: str, data: bytes = b"", flags: int = 0) -> Reply:
