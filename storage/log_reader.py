@@ -4,20 +4,24 @@ The rules of recovery (spec of the original, tightened where it loses data):
 
 - damage in any file that has to be read raises `Corrupt`
 - a torn tail ends its file silently. It is normal in the newest log, and stays in the file when the server
-  starts the next one; there it must be followed by exactly the transaction that was torn off, otherwise
-  records that were once complete are missing
+  starts the next one
+- inside an epoch a log continues with the transaction behind the last one of the log (or snapshot) before it,
+  otherwise records that were once complete are missing
 - an empty newest log is passed over; an empty older one, or a header that is cut off, is damage
+- what the watermark vouches for must be there; what looks like damage beyond it is the tail of a batch that
+  nobody was told about (see `watermark`)
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from ..jute.ids import hex64
 from .disk import Disk
 from .errors import Corrupt
-from .file_names import StoredFile, list_logs
+from .file_names import StoredFile, list_logs, log_name
 from .log_record import FILE_HEADER_BYTES, Ending, LogEntry, LogScanner, Verdict, header_problem
+from .watermark import WATERMARK_FILE, Watermark
 
 ZXID_MAX = (1 << 63) - 1
 
@@ -39,11 +43,24 @@ class LogReader:
     while it is being written.
     """
 
-    def __init__(self, disk: Disk, directory: str, from_zxid: int, to_zxid: int = ZXID_MAX) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        from_zxid: int,
+        to_zxid: int = ZXID_MAX,
+        *,
+        watermark: Watermark | None = None,
+        cut: Callable[[str, Verdict], None] | None = None,
+    ) -> None:
+        """`cut` is called with path and verdict where a tail above the watermark looks like damage."""
         self._disk = disk
+        self._directory = directory
         self._logs = files_from(list_logs(disk, directory), from_zxid)
         self._from_zxid = from_zxid
         self._to_zxid = to_zxid
+        self._watermark = watermark
+        self._cut = cut
         self._entries = self._iterate()
         self.torn_tails: list[tuple[str, Verdict]] = []
         """(path, verdict) of each torn tail passed so far, for whoever wants to report them."""
@@ -60,17 +77,18 @@ class LogReader:
 
     def _iterate(self) -> Generator[LogEntry, None, None]:
         from_zxid, to_zxid = self._from_zxid, self._to_zxid
-        torn: tuple[StoredFile, Verdict] | None = None
+        before: tuple[StoredFile, Verdict] | None = None
         newest = self._logs[-1] if self._logs else None
+        self._check_beginning()
         for log in self._logs:
-            if torn:
-                self._check_continuation(*torn, log)
-                torn = None
+            if before:
+                self._check_continuation(*before, log)
             file = self._disk.open(log.path)
             try:
                 if file.size() == 0:
                     if log is not newest:
                         raise Corrupt(log.path, 0, -1, "the file is empty and not the newest log")
+                    self._check_watermark(log, Verdict(Ending.CLEAN_END, 0, -1))
                     return
                 problem = header_problem(file.pread(FILE_HEADER_BYTES, 0))
                 if problem:
@@ -88,24 +106,66 @@ class LogReader:
                 file.close()
             verdict = scanner.verdict
             assert verdict is not None
+            if log is newest:
+                verdict = self._check_watermark(log, verdict)
             if verdict.ending is Ending.DAMAGE:
                 raise Corrupt(log.path, verdict.offset, verdict.zxid, verdict.reason)
             if verdict.ending is Ending.TORN_TAIL:
                 self.torn_tails.append((log.path, verdict))
-                torn = (log, verdict)
+            before = (log, verdict)
+
+    def _check_watermark(self, log: StoredFile, verdict: Verdict) -> Verdict:
+        """The verdict on the newest log's end in the light of what is known to have been durable."""
+        mark = self._watermark
+        if mark is None or mark.log_zxid != log.zxid:
+            return verdict
+        if verdict.offset < mark.offset:
+            reason = verdict.reason or "nothing but zeros"
+            raise Corrupt(
+                log.path,
+                verdict.offset,
+                verdict.zxid,
+                f"{reason}, but {WATERMARK_FILE} says that everything up to offset {mark.offset},"
+                f" zxid 0x{hex64(mark.zxid)}, was there and acknowledged",
+            )
+        if verdict.ending is Ending.DAMAGE:
+            verdict = Verdict(Ending.TORN_TAIL, verdict.offset, verdict.zxid, verdict.reason)
+            if self._cut is not None:
+                self._cut(log.path, verdict)
+        return verdict
+
+    def _check_beginning(self) -> None:
+        """The first log continues what the caller has, or begins an epoch; the last one is still there."""
+        last_zxid = self._from_zxid - 1
+        first = self._logs[0] if self._logs else None
+        mark = self._watermark
+        if mark is not None and mark.zxid > last_zxid and (not first or self._logs[-1].zxid < mark.log_zxid):
+            raise Corrupt(
+                f"{self._directory}/{log_name(mark.log_zxid)}",
+                0,
+                last_zxid,
+                f"it is missing, but {WATERMARK_FILE} says that everything up to zxid 0x{hex64(mark.zxid)}"
+                " was there and acknowledged",
+            )
+        if last_zxid < 0:
+            return
+        if first is not None and first.zxid > self._from_zxid and first.zxid >> 32 == last_zxid >> 32:
+            missing = f"no log has the transactions between zxid 0x{hex64(last_zxid)} and this one"
+            raise Corrupt(first.path, 0, last_zxid, missing)
 
     def _check_continuation(self, log: StoredFile, verdict: Verdict, following: StoredFile) -> None:
-        """After a torn tail the next log starts with the zxid that was torn off, or with a new epoch.
+        """The next log starts with the zxid behind this one's last, or with a new epoch.
 
         Nothing is missing either if the caller did not ask for what lies between the two files.
         """
         expected = (verdict.zxid if verdict.zxid >= 0 else log.zxid - 1) + 1
         if following.zxid > max(expected, self._from_zxid) and following.zxid >> 32 == expected >> 32:
+            reason = f"{verdict.reason}, and {following.name}" if verdict.reason else following.name
             raise Corrupt(
                 log.path,
                 verdict.offset,
                 verdict.zxid,
-                f"{verdict.reason}, and {following.name} does not continue with 0x{hex64(expected)}",
+                f"{reason} does not continue with 0x{hex64(expected)}",
             )
 
 

@@ -84,7 +84,7 @@ class RestorePlan:
 
     def entries(self) -> Iterator[LogEntry]:
         """The log entries after the snapshot, in order. Iterating raises `Corrupt` on damage."""
-        reader = self._txn_log.read(self.from_zxid)
+        reader = self._txn_log.recover(self.from_zxid)
         unusable = [rejected.file for rejected in self.rejected]
         if not unusable:
             return iter(reader)
@@ -133,7 +133,6 @@ class FileTxnSnapLog:
     def __init__(
         self, disk: Disk, data_dir: str, log_dir: str, settings: StorageSettings | None = None
     ) -> None:
-        self.disk = disk
         self.disk = disk
         self._settings = settings = settings or StorageSettings()
         self._log_parent = log_dir.rstrip("/")
@@ -297,6 +296,7 @@ class FileTxnSnapLog:
                 )
             return RestorePlan(StartingPoint.DATA, None, rejected, self.txn_log)
         start = StartingPoint.EMPTY if trusted_empty else StartingPoint.UNKNOWN
+        self.txn_log.restart(-1)  # a mark of logs that somebody removed would be taken for one of the next
         return RestorePlan(start, None, rejected, self.txn_log)
 
     def _check_can_truncate(self, zxid: int) -> None:

@@ -36,8 +36,10 @@ from .log_record import (
     PAYLOAD_BYTES_MIN,
     Ending,
     LogScanner,
+    Verdict,
     header_problem,
 )
+from .watermark import WatermarkFile
 
 PREALLOCATE_BYTES: Final = 64 << 20
 """`preAllocSize`: 65536 KiB in the original."""
@@ -82,7 +84,7 @@ class LogBatch:
 
     def write(self) -> None:
         """Write and sync. Blocks. Raises `StorageError`, after which the log accepts nothing more."""
-        self._log._write(self._runs)
+        self._log._write(self._runs, self.last_zxid)
 
 
 class TxnLog:
@@ -124,6 +126,8 @@ class TxnLog:
         self._size = 0  # to which the file was grown; records may reach beyond it
         self._zeroed = 0  # zeros were written up to here
         self._room = 0  # writes that end before this need no growing and no zeros
+        self._file_zxid = 0  # the zxid the file is named after
+        self._watermark = WatermarkFile(disk, log_dir)
         # Set by the log thread, read by both.
         self.failure: StorageError | None = None
         """What made the log refuse for good, if anything did."""
@@ -201,7 +205,7 @@ class TxnLog:
 
     # Log thread
 
-    def _write(self, runs: list[tuple[Zxid | None, bytes]]) -> None:
+    def _write(self, runs: list[tuple[Zxid | None, bytes]], last_zxid: Zxid) -> None:
         if self.failure is not None:
             raise self._refusal()
         try:
@@ -219,6 +223,10 @@ class TxnLog:
                 self._position = end
                 if self._sync:
                     file.fdatasync()
+            if self._sync:
+                self._watermark.write(self._file_zxid, self._position, last_zxid)
+                if runs[-1][0] is not None:
+                    self._watermark.sync()
         except StorageError as error:
             self.failure = error
             raise
@@ -235,6 +243,10 @@ class TxnLog:
         self._close_file()
         name = log_name(first_zxid)
         self._check_replaceable(name)
+        if self._sync:
+            self._watermark.prepare()
+        else:
+            self._watermark.forget()
         new = NewFile(self._disk, self._directory, name)
         try:
             content = FILE_HEADER + data
@@ -247,6 +259,7 @@ class TxnLog:
             new.file.close()
             raise
         self._file = new.file
+        self._file_zxid = first_zxid
         self._position = len(content)
 
     def _make_room(self, file: File, position: int, end: int) -> None:
@@ -293,6 +306,21 @@ class TxnLog:
         """
         return LogReader(self._disk, self._directory, from_zxid, to_zxid)
 
+    def recover(self, from_zxid: int) -> LogReader:
+        """As `read`, after a start: what the watermark does not vouch for is cut off when it is no record."""
+        return LogReader(
+            self._disk, self._directory, from_zxid, watermark=self._watermark.read(), cut=self._cut
+        )
+
+    def _cut(self, path: str, verdict: Verdict) -> None:
+        """Remove the remains of a batch that was never acknowledged: the next reader would see damage."""
+        file = self._disk.open(path, writable=True)
+        try:
+            file.truncate(verdict.offset)
+            file.fdatasync()
+        finally:
+            file.close()
+
     def last_logged_zxid(self) -> int:
         """The zxid of the last good record on disk; -1 if there is none. Reads the newest file."""
         return last_logged_zxid(self._disk, self._directory)
@@ -305,6 +333,7 @@ class TxnLog:
         assert self._batch_zxid is None, "restart with appends pending"
         self.check_usable()
         self._close_file()
+        self._watermark.forget()
         self._starts_file = True
         self._last_zxid = zxid
 
@@ -354,3 +383,6 @@ class TxnLog:
     def close(self) -> None:
         """Release the file. Appends that were never written are lost, as nobody was told about them."""
         self._close_file()
+        if self.failure is None:
+            self._watermark.sync()
+        self._watermark.close()

@@ -108,7 +108,7 @@ def test_newest_log_may_be_empty_or_only_a_header(content: bytes) -> None:
 
 
 def test_older_log_may_be_only_a_header_but_not_empty() -> None:
-    assert read(disk_with(log_1=FILE_HEADER + bytes(100), log_2=log_of(2))) == [2]
+    assert read(disk_with(log_1=FILE_HEADER + bytes(100), log_100000001=log_of(0x100000001))) == [0x100000001]
     with pytest.raises(Corrupt, match="empty"):
         read(disk_with(log_1=b"", log_2=log_of(2)))
 

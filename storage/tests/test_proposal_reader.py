@@ -43,9 +43,10 @@ def test_txns_from_the_one_asked_for_to_the_last_one_wanted() -> None:
 
 def test_txn_before_the_one_asked_for_comes_first_where_that_is_missing() -> None:
     """The learner may have to be truncated to it."""
-    disk = disk_with([1, 2, 5], [8, 9])
-    assert read(disk, 3, 9) == [2, 5, 8, 9]
-    assert read(disk, 6, 9) == [5, 8, 9]
+    later = 1 << 32
+    disk = disk_with([1, 2, 5], [later + 1, later + 2])
+    assert read(disk, 3, later + 2) == [2, 5, later + 1, later + 2]
+    assert read(disk, 6, later + 2) == [5, later + 1, later + 2]
 
 
 def test_logs_that_do_not_reach_back_are_not_read() -> None:

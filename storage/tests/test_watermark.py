@@ -1,0 +1,165 @@
+"""What the mark of the last sync decides: which missing bytes are a loss, and which nobody was told about."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zoolet.jute.ids import Zxid
+from zoolet.storage.errors import Corrupt
+from zoolet.storage.log_record import FILE_HEADER, frame
+from zoolet.storage.sim_disk import LOSE_ALL, SimDisk, Survival
+from zoolet.storage.tests.samples import log_bytes, payload
+from zoolet.storage.txn_log import TxnLog
+from zoolet.storage.watermark import WATERMARK_FILE, Watermark, WatermarkFile
+
+FOLDER = "/data/version-2"
+MARK = f"{FOLDER}/{WATERMARK_FILE}"
+
+
+@pytest.fixture
+def disk() -> SimDisk:
+    disk = SimDisk()
+    disk.makedirs(FOLDER)
+    return disk
+
+
+def open_log(disk: SimDisk, *, sync: bool = True) -> TxnLog:
+    return TxnLog(disk, FOLDER, preallocate_bytes=2048, sync=sync)
+
+
+def write(log: TxnLog, *zxids: int) -> None:
+    for zxid in zxids:
+        log.append(Zxid(zxid), payload(zxid))
+    batch = log.take_batch()
+    assert batch is not None
+    batch.write()
+
+
+def recovered(disk: SimDisk) -> list[int]:
+    return [entry.zxid for entry in open_log(disk).recover(0)]
+
+
+def mark_of(disk: SimDisk) -> Watermark | None:
+    return WatermarkFile(disk, FOLDER).read()
+
+
+def test_mark_names_log_end_and_zxid_of_the_last_batch(disk: SimDisk) -> None:
+    log = open_log(disk)
+    write(log, 5)
+    write(log, 6, 7)
+    end = len(log_bytes(payload(5), payload(6), payload(7)))
+    assert mark_of(disk) == Watermark(2, 5, end, 7)
+    log.roll()
+    write(log, 8)
+    assert mark_of(disk) == Watermark(3, 8, len(log_bytes(payload(8))), 8)
+
+
+def test_marks_go_on_over_a_restart(disk: SimDisk) -> None:
+    write(open_log(disk), 5)
+    write(open_log(disk), 6)
+    assert mark_of(disk) == Watermark(2, 6, len(log_bytes(payload(6))), 6)
+
+
+@pytest.mark.parametrize("slot", [0, 512])
+def test_damaged_slot_leaves_the_mark_before(disk: SimDisk, slot: int) -> None:
+    log = open_log(disk)
+    write(log, 5)
+    write(log, 6)
+    disk.put(MARK, disk.get(MARK)[:slot] + b"\xff" + disk.get(MARK)[slot + 1 :])
+    mark = mark_of(disk)
+    assert mark is not None
+    assert mark.zxid == (5 if slot == 0 else 6)
+
+
+def test_zeros_where_acknowledged_records_were_are_damage(disk: SimDisk) -> None:
+    """To the original they are the end of the log, and the writes behind it never happened."""
+    log = open_log(disk)
+    write(log, 1)
+    write(log, 2)
+    content = disk.get(f"{FOLDER}/log.1")
+    second = len(log_bytes(payload(1)))
+    disk.put(f"{FOLDER}/log.1", content[:second] + bytes(len(content) - second))
+    with pytest.raises(Corrupt, match=r"zeros, but \.zoolet\.synced says .* zxid 0x0*2, was there"):
+        recovered(disk)
+
+
+def test_missing_newest_log_is_damage(disk: SimDisk) -> None:
+    log = open_log(disk)
+    write(log, 1)
+    log.roll()
+    write(log, 2)
+    disk.unlink(f"{FOLDER}/log.2")
+    with pytest.raises(Corrupt, match=r"log\.2 .* it is missing"):
+        recovered(disk)
+    disk.unlink(f"{FOLDER}/log.1")
+    with pytest.raises(Corrupt, match=r"log\.2 .* it is missing"):
+        recovered(disk)
+    assert list(open_log(disk).recover(3)) == []  # a snapshot covers it
+
+
+def test_unsynced_batch_that_arrived_in_another_order_is_cut_off(disk: SimDisk) -> None:
+    """Its first page is missing and its second is there: without the mark that would be damage."""
+    write(open_log(disk), 1)
+    path = f"{FOLDER}/log.1"
+    good = log_bytes(payload(1))
+    lost = frame(payload(2))
+    disk.put(path, good + bytes(len(lost)) + frame(payload(3)))
+    assert recovered(disk) == [1]
+    assert disk.get(path) == good
+    write(open_log(disk), 2)
+    assert recovered(disk) == [1, 2]
+
+    disk.put(path, good + bytes(len(lost)) + frame(payload(3)))
+    disk.unlink(MARK)
+    disk.unlink(f"{FOLDER}/log.2")
+    with pytest.raises(Corrupt):
+        recovered(disk)
+
+
+def test_log_that_another_program_began_makes_the_mark_void(disk: SimDisk) -> None:
+    """The original went on with the folder, and cut our log back before it did."""
+    write(open_log(disk), 1, 2, 3)
+    disk.put(f"{FOLDER}/log.1", log_bytes(payload(1)))
+    disk.put(f"{FOLDER}/log.100000001", log_bytes(payload(0x100000001)))
+    assert recovered(disk) == [1, 0x100000001]
+
+
+def test_changed_history_has_no_mark(disk: SimDisk) -> None:
+    log = open_log(disk)
+    write(log, 1, 2, 3)
+    log.truncate(2)
+    assert mark_of(disk.crashed(LOSE_ALL)) is None
+    assert recovered(disk) == [1, 2]
+    write(log, 3)
+    assert recovered(disk) == [1, 2, 3]
+
+
+def test_without_sync_there_is_no_mark(disk: SimDisk) -> None:
+    write(open_log(disk), 1)
+    log = open_log(disk, sync=False)
+    write(log, 2)
+    assert not disk.exists(MARK)
+
+
+@given(
+    batches=st.lists(st.integers(1, 4), min_size=1, max_size=6),
+    roll=st.integers(0, 5),
+    survival=st.builds(Survival, st.integers(0, 3), st.integers(0, 300), st.integers(0, 2)),
+)
+def test_after_a_power_loss_the_mark_never_promises_too_much(
+    batches: list[int], roll: int, survival: Survival
+) -> None:
+    disk = SimDisk()
+    disk.makedirs(FOLDER)
+    log = open_log(disk)
+    zxid = 0
+    for number, count in enumerate(batches):
+        if number == roll:
+            log.roll()
+        write(log, *range(zxid + 1, zxid + count + 1))
+        zxid += count
+    log.append(Zxid(zxid + 1), payload(zxid + 1))
+    after = disk.crashed(survival)
+    assert recovered(after) == list(range(1, zxid + 1))
+    assert after.get(f"{FOLDER}/log.1").startswith(FILE_HEADER)
