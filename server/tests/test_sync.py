@@ -18,6 +18,7 @@ from zoolet.server.request import Request
 from zoolet.server.sync import SnapshotTrigger, SyncRequestProcessor
 from zoolet.server.tests.harness import Server
 from zoolet.storage.errors import StorageError
+from zoolet.storage.file_names import list_logs
 from zoolet.storage.sim_disk import SimDisk, io_error
 from zoolet.storage.txn_log import TxnLog
 
@@ -231,7 +232,7 @@ def test_when_a_snapshot_is_due_the_log_is_rolled() -> None:
         assert batch is not None
         batch.write()
         chain.sync.flushed()
-    files = chain.disk.listdir(FOLDER)
+    files = [log.name for log in list_logs(chain.disk, FOLDER)]
     assert chain.snapshots >= 5
     assert len(files) == chain.snapshots + 1 or len(files) == chain.snapshots
     assert chain.passed == list(range(1, 21))
