@@ -94,6 +94,12 @@ class ServerProcess(ABC):
         return log.read_text("utf-8", "replace") if log.exists() else ""
 
     @property
+    def pid(self) -> int:
+        """The running process."""
+        assert self._process is not None, "never started"
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """True while the process exists."""
         return self._process is not None and self._process.poll() is None

@@ -49,6 +49,20 @@ def connect(server: ServerProcess, **arguments: Any) -> Any:
     return client
 
 
+def set_quotas(client: Any) -> None:
+    """Two quotas that have counted, one of them removed, and one on what is not there."""
+    for path in ("/deep", "/queue", "/nowhere"):
+        client.create(f"/zookeeper/quota{path}")
+        client.create(f"/zookeeper/quota{path}/zookeeper_limits", b"count=5,bytes=100=;countHardLimit=9999")
+        client.create(f"/zookeeper/quota{path}/zookeeper_stats", b"?")
+    client.create("/deep/counted", b"12345")
+    client.set("/deep/counted", b"123")
+    client.delete("/deep/n7")
+    client.create("/queue/n-", b"counted", sequence=True, ephemeral=True)
+    client.delete("/zookeeper/quota/queue/zookeeper_limits")
+    client.delete("/zookeeper/quota/queue/zookeeper_stats")
+
+
 def write_everything(server: ServerProcess, ending: str) -> Left:
     """Fill the tree, then stop or kill the server while the session that owns the ephemerals is alive."""
     client = connect(server, auth_data=[("digest", "alice:secret")])
@@ -87,6 +101,7 @@ def write_everything(server: ServerProcess, ending: str) -> Left:
     for number in range(300):
         client.create_async(f"/deep/n{number}", b"x" * number)
     client.sync("/")
+    set_quotas(client)
     client.create("/live", ephemeral=True)
     client.create("/queue/e-", ephemeral=True, sequence=True)
     gone = connect(server)
@@ -111,7 +126,12 @@ def open_and_compare(server: ServerProcess, left: Left) -> None:
     try:
         assert client.client_id == left.session
         assert client.exists("/live").ephemeralOwner == left.session[0]
-        assert client.create("/queue/n-", sequence=True) == "/queue/n-0000000009"
+        assert client.create("/queue/n-", sequence=True) == "/queue/n-0000000010"
+        before = client.get("/zookeeper/quota/deep/zookeeper_stats")[0]
+        client.create("/deep/after", b"1234")
+        count, size = (int(pair.split(b"=")[1]) for pair in before.split(b","))
+        stats = client.get("/zookeeper/quota/deep/zookeeper_stats")[0]
+        assert stats == b"count=%d,bytes=%d" % (count + 1, size + 4)
         assert client.set("/plain", b"new").version == 6
         with pytest.raises(NoAuthError):
             client.get("/acl/many")

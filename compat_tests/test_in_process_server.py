@@ -15,7 +15,7 @@ SCENARIOS = [
     one
     for module in ("scenarios_create", "scenarios_multi", "scenarios_watches", "scenarios_sessions")
     for one in scenarios_of(module)
-    if not (one.fast_clock or one.empty_tree)
+    if not (one.fast_clock or one.needs_own_server)
 ]
 
 
@@ -27,5 +27,5 @@ def in_process() -> Iterator[Server]:
 
 @pytest.mark.parametrize("scenario", [pytest.param(one, id=one.name) for one in SCENARIOS])
 def test_same_as_the_kept_transcript_in_process(scenario: Scenario, in_process: Server) -> None:
-    seen = record(scenario, in_process.port, prefix=f"/p{SCENARIOS.index(scenario):04d}")
+    seen = record(scenario, in_process, prefix=f"/p{SCENARIOS.index(scenario):04d}")
     assert_same_lines(seen, kept_transcript(scenario), scenario.promise)

@@ -99,10 +99,62 @@ ls /
 """.splitlines()
 
 
-def run_script(server: ServerProcess) -> list[str]:
+QUOTA_SCRIPT = """\
+listquota /q
+create /q 12
+create /q/a 345
+setquota -n 3 /q
+listquota /q
+setquota -b 100 /q
+listquota /q
+create /q/b
+create /q/c
+listquota /q
+setquota -N 5 /q
+setquota -B 10 /q
+listquota /q
+create /q/d 12345
+create /q/d 123456
+create /q/e
+create /q/f
+set /q 123456789
+listquota /q
+get /zookeeper/quota/q/zookeeper_limits
+get /zookeeper/quota/q/zookeeper_stats
+setquota -n 1 /q/a
+setquota -n 1 /
+setquota -n 1 /none
+setquota -n 1 /zookeeper/quota
+setquota -n x /q
+delquota -n /q
+listquota /q
+delquota -N /q
+listquota /q
+create /q/f
+delquota -b /q
+delquota -B /q
+listquota /q
+create /q/g 1234567890
+delquota /q
+listquota /q
+ls /zookeeper/quota
+delquota /q
+setquota -N 2 /q/a
+ls -R /zookeeper/quota
+create /q/a/1
+create /q/a/2
+deleteall /q
+listquota /q/a
+delquota /q/a
+ls -R /zookeeper
+""".splitlines()
+"""Hard limits are enforced while this is typed."""
+
+
+def run_script(server: ServerProcess, script: list[str] = SCRIPT) -> list[str]:
     """Answers, then events, then the exit code of the script on one server."""
     with ZkCli(server.hosts) as cli:
-        for line in SCRIPT:
+        for line in script:
             cli.command(line)
         exit_code = cli.quit()
         return [*cli.answers, "-- events", *cli.events, f"-- exit code {exit_code}"]
@@ -113,6 +165,15 @@ def test_zk_cli_prints_the_same(new_reference: StartServer, new_subject: StartSe
         servers = [stack.enter_context(make(settings=NO_SYNC)) for make in (new_reference, new_subject)]
         expected, seen = (run_script(server) for server in servers)
     assert_same_lines(seen, expected, "zkCli prints the same against both servers")
+
+
+def test_quotas_by_zk_cli_print_the_same(new_reference: StartServer, new_subject: StartServer) -> None:
+    settings = {**NO_SYNC, "enforceQuota": "true"}
+    with ExitStack() as stack:
+        servers = [stack.enter_context(make(settings=settings)) for make in (new_reference, new_subject)]
+        expected, seen = (run_script(server, QUOTA_SCRIPT) for server in servers)
+    assert_same_lines(seen, expected, "zkCli's quota commands print the same against both servers")
+    assert any("Quota has exceeded" in line for line in seen)
 
 
 def test_zk_cli_runs_one_command_and_ends(subject: ServerProcess) -> None:

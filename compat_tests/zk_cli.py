@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping
 from types import TracebackType
 from typing import IO, Self
 
@@ -29,7 +30,8 @@ _MASKS = (
 class ZkCli:
     """One zkCli connected to one server. `answers` and `events` grow with each command."""
 
-    def __init__(self, hosts: str) -> None:
+    def __init__(self, hosts: str, *, properties: Mapping[str, str] | None = None) -> None:
+        """`properties` are -D options of the client."""
         self.answers: list[str] = []
         self.events: list[str] = []
         # With JLine installed the client repeats what it reads, behind its prompt or on a line of its own.
@@ -41,6 +43,7 @@ class ZkCli:
                 "-XX:+UseSerialGC",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=off",
                 "-Dzookeeper.jline.enabled=false",
+                *(f"-D{name}={value}" for name, value in (properties or {}).items()),
                 "-cp",
                 java_classpath(),
                 "org.apache.zookeeper.ZooKeeperMain",

@@ -29,6 +29,7 @@ from zoolet.jute.proto import (
     Create2Response,
     CreateRequest,
     CreateResponse,
+    CreateTTLRequest,
     DeleteRequest,
     ErrorResponse,
     ExistsRequest,
@@ -139,6 +140,8 @@ def _written(record: type[Record], *fields: str) -> Answer:
 _ANSWERS: dict[int, Answer] = {
     OpCode.CREATE: _written(CreateResponse, "path"),
     OpCode.CREATE2: _written(Create2Response, "path", "stat"),
+    OpCode.CREATE_CONTAINER: _written(Create2Response, "path", "stat"),
+    OpCode.CREATE_TTL: _written(Create2Response, "path", "stat"),
     OpCode.EXISTS: _written(ExistsResponse, "stat"),
     OpCode.GET_DATA: _written(GetDataResponse, "data", "stat"),
     OpCode.SET_DATA: _written(SetDataResponse, "stat"),
@@ -199,6 +202,40 @@ def create2(
 ) -> Operation:
     """create2 (15): answers the Stat too."""
     return create(path, data, acl=acl, flags=flags, opcode=OpCode.CREATE2)
+
+
+def create_container(
+    path: str | None,
+    data: bytes | None = b"",
+    *,
+    acl: Sequence[ACL] | None = OPEN,
+    flags: int = CreateMode.CONTAINER,
+) -> Operation:
+    """createContainer (19): answers the Stat too."""
+    entries = None if acl is None else tuple(acl)
+    kind = ("" if flags == CreateMode.CONTAINER else f" flags={int(flags)}") + _show_acl(acl)
+    return _operation(
+        f"createContainer {_show(path)}{kind}",
+        OpCode.CREATE_CONTAINER,
+        lambda view: CreateRequest(view.resolve(path), data, entries, int(flags)),
+    )
+
+
+def create_ttl(
+    path: str | None,
+    data: bytes | None = b"",
+    *,
+    acl: Sequence[ACL] | None = OPEN,
+    flags: int = CreateMode.PERSISTENT_WITH_TTL,
+    ttl: int = 3_600_000,
+) -> Operation:
+    """createTTL (21), `ttl` in ms: answers the Stat too."""
+    entries = None if acl is None else tuple(acl)
+    return _operation(
+        f"createTTL {_show(path)} flags={int(flags)} ttl={ttl}{_show_acl(acl)}",
+        OpCode.CREATE_TTL,
+        lambda view: CreateTTLRequest(view.resolve(path), data, entries, int(flags), ttl),
+    )
 
 
 def delete(path: str | None, version: int = -1) -> Operation:
@@ -339,7 +376,7 @@ def set_watches(
             f"setWatches data={list(data)} exist={list(exist)} child={list(child)}",
             OpCode.SET_WATCHES,
             lambda view: SetWatches(
-                since, *(tuple(map(view.resolve, paths)) for paths in (data, exist, child))
+                view.moment(since), *(tuple(map(view.resolve, paths)) for paths in (data, exist, child))
             ),
         ),
         xid=XID_SET_WATCHES,
@@ -361,7 +398,9 @@ def set_watches2(
         _operation(
             "setWatches2 " + " ".join(str(list(paths)) for paths in lists),
             OpCode.SET_WATCHES2,
-            lambda view: SetWatches2(since, *(tuple(map(view.resolve, paths)) for paths in lists)),
+            lambda view: SetWatches2(
+                view.moment(since), *(tuple(map(view.resolve, paths)) for paths in lists)
+            ),
         ),
         xid=XID_SET_WATCHES,
     )

@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 from ..conftest import NO_SYNC, SUBJECT_CLASSPATH_VARIABLE
 from ..java_server import JavaServer
 from .known_differences import TABLE, as_38
-from .scenario import record
+from .scenario import Scenario, record
 from .transcripts import all_scenarios
 
 _HEADER = """\
@@ -55,8 +55,11 @@ def rewrite() -> None:
             if scenario.breaks_38 or scenario.fast_clock or scenario.empty_tree:
                 continue
             prefix = f"/s{number:04d}"
-            before = as_38(record(scenario, old.port, prefix=prefix))
-            after = as_38(record(scenario, new.port, prefix=prefix))
+            if scenario.needs_own_server:
+                before, after = _play_with_settings(scenario, prefix)
+            else:
+                before = as_38(record(scenario, old, prefix=prefix))
+                after = as_38(record(scenario, new, prefix=prefix))
             if (before != after) != scenario.since_39:
                 print(f"{scenario.name}: since_39 should be {before != after}")
             if before != after:
@@ -65,6 +68,16 @@ def rewrite() -> None:
                     text.append(f"- {line}\n" + "".join(f"+ {other}\n" for other in lines))
                 text.append("\n")
     TABLE.write_text("".join(text).rstrip() + "\n", "ascii")
+
+
+def _play_with_settings(scenario: Scenario, prefix: str) -> tuple[list[str], list[str]]:
+    """The scenario on a server of each version that was started for it."""
+    transcripts = []
+    for classpath in (None, os.environ[SUBJECT_CLASSPATH_VARIABLE]):
+        settings = {**NO_SYNC, **scenario.file_settings}
+        with JavaServer(settings=settings, properties=scenario.properties, classpath=classpath) as server:
+            transcripts.append(as_38(record(scenario, server, prefix=prefix)))
+    return transcripts[0], transcripts[1]
 
 
 if __name__ == "__main__":

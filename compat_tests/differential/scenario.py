@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from .story import Story
+from .story import Listening, Story
 
 Play = Callable[[Story], None]
+
+FOLDER = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,26 @@ class Scenario:
     """3.8 is known to answer differently: `known_differences.txt` says how 3.9 does."""
     breaks_38: bool = False
     """3.8 cannot be asked, because it would not recover."""
+    settings: tuple[str, ...] = ()
+    """Lines of zoo.cfg and -D properties: needs servers of its own that were started with them."""
+    own_server: bool = False
+    """Needs servers of its own, because it restarts them or asks for what concerns the whole server."""
+
+    @property
+    def needs_own_server(self) -> bool:
+        """The shared servers will not do."""
+        return self.empty_tree or self.own_server or bool(self.settings)
+
+    @property
+    def file_settings(self) -> dict[str, str]:
+        """Those of the settings that are lines of zoo.cfg."""
+        return dict(line.split("=", 1) for line in self.settings if not line.startswith("-D"))
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Those that are system properties; `FOLDER` in them is this folder."""
+        lines = [line[2:].replace("FOLDER", FOLDER) for line in self.settings if line.startswith("-D")]
+        return dict(line.split("=", 1) for line in lines)
 
 
 def scenario(
@@ -38,6 +61,8 @@ def scenario(
     fast_clock: bool = False,
     since_39: bool = False,
     breaks_38: bool = False,
+    settings: tuple[str, ...] = (),
+    own_server: bool = False,
 ) -> Callable[[Play], Scenario]:
     """Declare the decorated function as a scenario."""
 
@@ -52,13 +77,15 @@ def scenario(
             fast_clock=fast_clock,
             since_39=since_39,
             breaks_38=breaks_38,
+            settings=settings,
+            own_server=own_server,
         )
 
     return declare
 
 
-def record(scenario: Scenario, port: int, *, prefix: str, pipelined: bool = False) -> list[str]:
-    """Play the scenario on the server at `port` and return the transcript."""
-    with Story(port, prefix=prefix, pipelined=pipelined) as story:
+def record(scenario: Scenario, server: Listening, *, prefix: str, pipelined: bool = False) -> list[str]:
+    """Play the scenario on the running server and return the transcript."""
+    with Story(server.port, prefix=prefix, pipelined=pipelined, server=server) as story:
         scenario.play(story)
         return story.finish()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from zoolet.jute.codes import OpCode, Perms
 from zoolet.jute.data import ACL, Id
 
+from .multi_operations import multi
 from .operations import (
     ANY,
+    EPHEMERAL,
+    add_watch,
     check_watches,
+    close_session,
     create,
     cut,
     delete,
@@ -159,3 +163,110 @@ def set_watches_after_reconnect(s: Story) -> None:
     again = s.connect("again", session=a, last_zxid_seen=since)
     again(set_watches(since, data=("/x",)), get_data("/x"))
     b(set_data("/x", b"3"))
+
+
+@scenario("data watches since a zxid: what counts as a change of the node")
+def set_data_watches_by_change(s: Story) -> None:
+    a, b = s.connect("a"), s.connect("b")
+    names = ("acl", "child", "kid-data", "recreated", "twice", "multi", "failed", "untouched")
+    b(*(create(f"/{name}") for name in names), create("/kid-data/kid"))
+    since = b.last_zxid
+    b(set_acl("/acl"), create("/child/kid"), set_data("/kid-data/kid"), delete("/recreated"))
+    b(create("/recreated"), set_data("/twice"), set_data("/twice"), set_data("/failed", b"", 9))
+    b(multi(set_data("/multi"), create("/multi/kid")), multi(set_data("/failed"), delete("/no")))
+    a(set_watches(since, data=tuple(f"/{name}" for name in names)))
+    b(*(set_data(f"/{name}", b"later") for name in names))
+
+
+@scenario("child watches since a zxid: what counts as a change of the children")
+def set_child_watches_by_change(s: Story) -> None:
+    a, b = s.connect("a"), s.connect("b")
+    names = (
+        "acl",
+        "data",
+        "kid-data",
+        "grandkid",
+        "kid-gone",
+        "came-and-went",
+        "recreated",
+        "multi",
+        "failed",
+    )
+    b(*(create(f"/{name}") for name in names), create("/kid-data/kid"), create("/grandkid/kid"))
+    b(create("/kid-gone/kid"))
+    since = b.last_zxid
+    b(set_acl("/acl"), set_data("/data"), set_data("/kid-data/kid"), create("/grandkid/kid/deep"))
+    b(
+        delete("/kid-gone/kid"),
+        create("/came-and-went/kid"),
+        delete("/came-and-went/kid"),
+        delete("/recreated"),
+    )
+    b(create("/recreated"), multi(create("/multi/kid")), multi(create("/failed/kid"), delete("/no")))
+    a(set_watches(since, child=tuple(f"/{name}" for name in names)))
+    b(*(create(f"/{name}/later") for name in names))
+
+
+@scenario("exist watches since a zxid: only being there counts")
+def set_exist_watches_by_change(s: Story) -> None:
+    a, b = s.connect("a"), s.connect("b")
+    b(create("/old"), create("/gone"), create("/written"))
+    since = b.last_zxid
+    b(create("/new"), delete("/gone"), set_data("/written"), create("/flash"), delete("/flash"))
+    names = ("/old", "/gone", "/written", "/new", "/flash", "/never")
+    a(set_watches(since, exist=names))
+    b(*(create(name, b"later") for name in ("/gone", "/flash", "/never")), set_data("/old"), delete("/new"))
+
+
+@scenario("a zxid equal to the change's counts as having seen it", pipelined=False)
+def set_watches_at_the_border(s: Story) -> None:
+    a, b = s.connect("a"), s.connect("b")
+    b(create("/x"), set_data("/x"), create("/x/kid"))
+    changed = b.last_zxid
+    a(
+        set_watches(changed, data=("/x",), child=("/x",)),
+        set_watches(changed - 1, data=("/x",), child=("/x",)),
+    )
+    a(set_watches(changed - 2, data=("/x",), child=("/x",)))
+    b(set_data("/x"), create("/x/kid2"))
+
+
+@scenario("ephemerals that went with their session are NodeDeleted to who asks afterwards", pipelined=False)
+def set_watches_after_a_session(s: Story) -> None:
+    a, b, owner = s.connect("a"), s.connect("b"), s.connect("owner")
+    b(create("/p"))
+    owner(create("/p/e", flags=EPHEMERAL))
+    since = owner.last_zxid
+    owner(close_session())
+    owner.expect_close()
+    a(set_watches(since, data=("/p/e",), exist=("/p/e",), child=("/p", "/p/e")))
+    b(create("/p/e"), delete("/p/e"))
+
+
+@scenario(
+    "persistent and recursive watches set again after a reconnection work on as before", pipelined=False
+)
+def set_watches2_after_reconnect(s: Story) -> None:
+    a, b = s.connect("a"), s.connect("b")
+    a(create("/p"), create("/r"), add_watch("/p"), add_watch("/r", 1))
+    b(set_data("/p"), create("/r/x"))
+    since = a.last_zxid
+    a.drop()
+    b(set_data("/p", b"missed"), create("/r/y"))
+    again = s.connect("again", session=a)
+    again(set_watches2(since, persistent=("/p",), recursive=("/r",)))
+    b(set_data("/p", b"heard"), create("/p/kid"), set_data("/r/y"), delete("/r/x"))
+
+
+@scenario("setWatches in several packets, as clients with many watches send it", pipelined=False)
+def set_watches_in_packets(s: Story) -> None:
+    a, b = s.connect("a"), s.connect("b")
+    b(*(create(f"/n{number}") for number in range(6)))
+    since = b.last_zxid
+    b(set_data("/n1"), delete("/n3"), create("/n5/kid"))
+    a.at_once(
+        set_watches(since, data=("/n0", "/n1")),
+        set_watches(since, data=("/n2", "/n3")),
+        set_watches2(since, child=("/n4", "/n5"), persistent=("/n0",)),
+    )
+    b(*(set_data(f"/n{number}", b"later") for number in (0, 1, 2, 4, 5)), create("/n4/kid"))

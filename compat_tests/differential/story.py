@@ -14,23 +14,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from zoolet.jute.proto import ConnectRequest
 
+from ..four_letter_client import four_letter_word
+from ..server_process import ServerProcess
 from .client import Client
+from .four_letter_view import told
 from .operations import Operation, close_session, create, ping
 from .view import View
 
 SESSION_TIMEOUT_MS = 30_000
+_PINGS_MAX = 100
+"""Ten seconds of keeping a session alive: what has not happened by then will not."""
+
+
+class Listening(Protocol):
+    """A server somebody else started."""
+
+    @property
+    def port(self) -> int:
+        """Where clients connect, on 127.0.0.1."""
 
 
 class Story:
     """One play of one scenario. Use as a context manager: leaving it closes what the scenario left open."""
 
-    def __init__(self, port: int, *, prefix: str, pipelined: bool = False) -> None:
-        """`prefix` names a node to make and to live under; "" uses the whole tree of an empty server."""
+    def __init__(
+        self,
+        port: int,
+        *,
+        prefix: str,
+        pipelined: bool = False,
+        attentive: bool = True,
+        server: Listening | None = None,
+    ) -> None:
+        """`prefix` names a node to make and to live under; "" uses the whole tree of an empty server.
+
+        In a play that is not `attentive` clients hear of what others did in their own next turn only. The
+        order of each client's lines is the same: what was caused before its request comes before its reply.
+        `server` is the process behind the port, for scenarios that have one of their own.
+        """
         self.port = port
         self.pipelined = pipelined
+        self.attentive = attentive
+        self._server = server
         self.view = View(prefix)
         self.transcript: list[str] = []
         self._clients: list[Client] = []
@@ -106,9 +135,38 @@ class Story:
     def ping_until_frame(self, keeper: Client, listener: Client, operation: Operation | None = None) -> None:
         """Keep `keeper` talking until `listener` hears something, and write only that down."""
         self.take_turn(keeper)
-        while not listener.has_frame(0.1):
+        attempts = 0
+        while not listener.has_frame(0.1) and attempts < _PINGS_MAX:
+            attempts += 1
             keeper.say_quietly(operation or ping())
         listener.expect_frame()
+
+    def ping_until_seen(self, keeper: Client, listener: Client, event: str) -> None:
+        """Keep `keeper` talking until `listener` has seen an event ("NODE_DELETED /x"), if it has not yet."""
+        self.take_turn(keeper)
+        heard = f"{listener.name} sees {event} "
+        while not any(line.startswith(heard) for line in self.transcript):
+            if listener.has_frame(0.1):
+                listener.expect_frame()
+            else:
+                keeper.say_quietly(ping())
+
+    def restart_server(self) -> None:
+        """Stop the server and start it again; every connection is lost."""
+        assert isinstance(self._server, ServerProcess), "the scenario has to say own_server=True"
+        self.take_turn(None)
+        self._server.stop()
+        for client in self._clients:
+            client.expect_close()
+        self.transcript.append("-- the server is started again")
+        self._server.start()
+
+    def ask(self, word: str) -> None:
+        """Write down what a four-letter word tells about this scenario's clients and nodes."""
+        self.take_turn(None)
+        self.breathe()
+        text = four_letter_word(self.port, word).decode()
+        self.transcript += [f"{word}: {line}" for line in told(self.view, word, text)]
 
     def take_turn(self, client: Client | None) -> None:
         """Finish what the previous client still holds back, before another one acts."""
@@ -119,6 +177,8 @@ class Story:
 
     def breathe(self, *, besides: Client | None = None) -> None:
         """Let every open client read all that has been sent to it."""
+        if not self.attentive:
+            return
         for client in self._clients:
             if client is not besides and client is not self._turn:
                 client.breathe()
@@ -126,6 +186,7 @@ class Story:
     def finish(self) -> list[str]:
         """End the scenario: everything sent and read, all sessions closed; returns the transcript."""
         self.take_turn(None)
+        self.attentive = True
         self.breathe()
         for client in self._clients:
             if client.is_open and client.session_id:

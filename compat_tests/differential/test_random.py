@@ -1,5 +1,4 @@
-"""What nobody wrote by hand: random walks and spoiled requests, answered alike by Java and the server under
-test.
+"""What nobody wrote by hand: random programs and spoiled requests, answered as by Java.
 
 The seeds are fixed; ZOOLET_RANDOM_SEED starts elsewhere.
 """
@@ -8,7 +7,9 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import zip_longest
 
 import pytest
 from zoolet.jute.codes import OpCode
@@ -17,16 +18,20 @@ from ..comparison import assert_same_lines
 from ..conftest import NO_SYNC, StartServer
 from ..fuzz_packets import PacketFuzzer, is_comparable
 from ..server_process import ServerProcess
-from .known_differences import as_38
+from . import kept_random
+from .duel import RANDOM_PROPERTIES, Duel, transcript
+from .kept_random import OPERATIONS
 from .multi_operations import multi_answer
 from .operations import Operation, answer_for, close_session, raw
-from .random_walk import random_walk
+from .program import Program, as_text, operation_count
+from .random_program import random_program
 from .scenario import Scenario, record
+from .shrink import shrink
 from .story import Story
 
 FIRST_SEED = int(os.environ.get("ZOOLET_RANDOM_SEED", "1"))
-SEEDS = range(FIRST_SEED, FIRST_SEED + 5)
-TURNS = 150
+SEEDS = range(FIRST_SEED, FIRST_SEED + 20)
+SPOILED_SEEDS = range(FIRST_SEED, FIRST_SEED + 5)
 SPOILED_REQUESTS = 2500
 
 
@@ -34,31 +39,74 @@ def _spans_versions(reference: ServerProcess, subject: ServerProcess) -> bool:
     return reference.version < (3, 9) <= subject.version
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_random_walk_step_by_step(reference: ServerProcess, subject: ServerProcess, seed: int) -> None:
-    """Against a 3.8 reference the walk keeps to what both versions answer alike."""
-    _walk(reference, subject, seed, common_only=_spans_versions(reference, subject), pipelined=False)
+@pytest.fixture(scope="module")
+def random_subject(new_subject: StartServer) -> Iterator[ServerProcess]:
+    """The server under test, for random programs only: what they leave behind is nobody else's business."""
+    with new_subject(settings=NO_SYNC, properties=RANDOM_PROPERTIES) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def duel(new_reference: StartServer, random_subject: ServerProcess) -> Iterator[Duel]:
+    """Java beside it."""
+    with new_reference(settings=NO_SYNC, properties=RANDOM_PROPERTIES) as reference:
+        yield Duel(reference, random_subject)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_random_walk_pipelined(reference: ServerProcess, subject: ServerProcess, seed: int) -> None:
-    """Without setACL, which Java applies to requests right behind it by chance."""
-    _walk(reference, subject, seed, common_only=True, pipelined=True)
+def test_a_random_program_is_answered_as_by_java(duel: Duel, seed: int) -> None:
+    """Against a 3.8 reference the program keeps to what both versions answer alike."""
+    program = random_program(seed, operations=OPERATIONS, common_only=duel.spans_versions)
+    difference = duel.fight(program)
+    if difference is not None:
+        pytest.fail(
+            f"seed {seed} differs in {difference}"
+            f"`python -m compat_tests.differential --start {seed} --seeds 1` makes a scenario of it",
+            pytrace=False,
+        )
 
 
-def _walk(
-    reference: ServerProcess, subject: ServerProcess, seed: int, *, common_only: bool, pipelined: bool
-) -> None:
-    scenario = random_walk(seed, turns=TURNS, common_only=common_only)
-    prefix = f"/walk{seed:06d}{'p' if pipelined else 's'}"
-    expected = record(scenario, reference.port, prefix=prefix, pipelined=pipelined)
-    seen = record(scenario, subject.port, prefix=prefix, pipelined=pipelined)
-    if _spans_versions(reference, subject):
-        expected, seen = as_38(expected), as_38(seen)
-    assert_same_lines(seen, expected, f"{scenario.promise}, seed {seed}")
+@pytest.mark.parametrize("seed", kept_random.SEEDS)
+def test_a_random_program_is_answered_as_it_was_by_39(random_subject: ServerProcess, seed: int) -> None:
+    """All kinds of requests: needs no Java."""
+    if random_subject.version < (3, 9):
+        pytest.skip("what is kept are answers of 3.9, the server under test is older")
+    program = random_program(seed, operations=OPERATIONS, common_only=False)
+    lines = transcript(program, random_subject.port, f"/k{seed:07d}")
+    seen, expected = kept_random.checksums(lines), kept_random.kept_checksums(seed)
+    if seen != expected:
+        parts = [number for number, (a, b) in enumerate(zip_longest(seen, expected)) if a != b]
+        line = parts[0] * kept_random.LINES_PER_CHECKSUM + 1
+        pytest.fail(
+            f"seed {seed} differs from line {line} on, or behind it; to see where, ask a 3.9 server:"
+            f" `python -m compat_tests.differential --start {seed} --seeds 1 --java-classpath ...`",
+            pytrace=False,
+        )
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+def test_a_program_is_shortened_to_what_makes_the_difference() -> None:
+    """Whatever else it does."""
+    program = random_program(7, operations=500, common_only=False)
+
+    def differs(attempt: Program) -> bool:
+        words = [one.word for turn in attempt for one in turn.calls]
+        lists = [len(one.arguments) for turn in attempt for one in turn.calls if one.word == "multi"]
+        return "set_acl" in words and any(length > 1 for length in lists)
+
+    shortest = shrink(program, differs)
+    assert operation_count(shortest) == 2
+    text = as_text(shortest, "found")
+    assert "set_acl(" in text
+    compile(text, "found", "exec")
+
+
+def test_a_seed_always_writes_the_same_program() -> None:
+    assert random_program(3, operations=300, common_only=True) == random_program(
+        3, operations=300, common_only=True
+    )
+
+
+@pytest.mark.parametrize("seed", SPOILED_SEEDS)
 def test_spoiled_requests_are_answered_alike(
     new_reference: StartServer,
     new_subject: StartServer,
@@ -72,7 +120,7 @@ def test_spoiled_requests_are_answered_alike(
     transcripts = []
     for make in (new_reference, new_subject):
         with make(settings=NO_SYNC) as server:
-            transcripts.append(record(_spoiled_requests(seed), server.port, prefix=""))
+            transcripts.append(record(_spoiled_requests(seed), server, prefix=""))
     assert_same_lines(transcripts[1], transcripts[0], f"spoiled requests, seed {seed}")
 
 

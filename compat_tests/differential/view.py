@@ -23,6 +23,21 @@ class Absolute(str):
     __slots__ = ()
 
 
+class QuotaPath(str):
+    """A path below a scenario's prefix, and with it below ``/zookeeper/quota``: where its quota is kept."""
+
+    __slots__ = ()
+
+
+_QUOTA = "/zookeeper/quota"
+
+
+class FromStart(int):
+    """A zxid counted from the start of the scenario."""
+
+    __slots__ = ()
+
+
 class View:
     """Names for one scenario on one server."""
 
@@ -34,6 +49,8 @@ class View:
 
     def resolve(self, path: str | None) -> str | None:
         """The path on the wire for a path in a scenario."""
+        if isinstance(path, QuotaPath):
+            return _QUOTA + self.prefix + ("" if path == "/" and self.prefix else path)
         if path is None or isinstance(path, Absolute) or not path.startswith("/") or not self.prefix:
             return path
         return self.prefix if path == "/" else self.prefix + path
@@ -42,7 +59,9 @@ class View:
         """A path from the wire as the scenario knows it; unusual characters are escaped."""
         if path is None:
             return "null"
-        if self.prefix and path.startswith(self.prefix):
+        if self.prefix and path.startswith(_QUOTA + self.prefix):
+            path = "quota:" + path[len(_QUOTA + self.prefix) :]
+        elif self.prefix and path.startswith(self.prefix):
             path = path[len(self.prefix) :] or "/"
         elif self.prefix and path.startswith("/"):
             path = "absolute:" + path
@@ -62,6 +81,10 @@ class View:
         if zxid <= 0:
             return str(zxid)
         return f"{zxid - self.zxid_base:+d}"
+
+    def moment(self, zxid: int) -> int:
+        """The zxid on the wire for a zxid in a scenario."""
+        return self.zxid_base + zxid if isinstance(zxid, FromStart) else zxid
 
     def name_session(self, session_id: int, name: str) -> None:
         """Remember who opened a session."""

@@ -28,8 +28,13 @@ class FrameConnection:
     """Frames to and from 127.0.0.1:`port`."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=REPLY_TIMEOUT_S)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self._socket = socket.create_connection(("127.0.0.1", port), timeout=REPLY_TIMEOUT_S)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (BrokenPipeError, ConnectionResetError, ConnectionAbortedError):
+            # A server that takes no more connections may close it before the handshake of TCP is through.
+            self._socket, other_end = socket.socketpair()
+            other_end.close()
         self._received = bytearray()
 
     def send_frames(self, *frames: bytes) -> None:

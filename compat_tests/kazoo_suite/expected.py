@@ -9,16 +9,7 @@ from typing import Final
 PASSING_ON_JAVA_FILE: Final = Path(__file__).with_name("passing_on_java.txt")
 """One test a line, `module.Class::test` or `module::test`."""
 
-_NEEDS_TLS: Final = "needs TLS, which is not built yet"
-_NEEDS_SASL: Final = "needs SASL, which is not built yet"
-
-EXCLUDED: Final[Mapping[str, str]] = {
-    "test_client.TestSSLClient::test_create": _NEEDS_TLS,
-    "test_sasl.TestLegacySASLDigestAuthentication::test_connect_sasl_auth": _NEEDS_SASL,
-    "test_sasl.TestLegacySASLDigestAuthentication::test_invalid_sasl_auth": _NEEDS_SASL,
-    "test_sasl.TestSASLDigestAuthentication::test_connect_sasl_auth": _NEEDS_SASL,
-    "test_sasl.TestSASLDigestAuthentication::test_invalid_sasl_auth": _NEEDS_SASL,
-}
+EXCLUDED: Final[Mapping[str, str]] = {}
 """Tests that are not run at all, and why."""
 
 

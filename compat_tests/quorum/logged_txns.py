@@ -31,7 +31,7 @@ def logged_payloads(member: Member) -> dict[int, bytes]:
     """The payloads of all complete records in the member's log files, by zxid."""
     payloads: dict[int, bytes] = {}
     for _, path in sorted(member.logs.items()):
-        for payload in _records(path.read_bytes()):
+        for payload in records_of(path.read_bytes()):
             zxid = TxnHeader.decode(payload)[0].zxid
             last = next(reversed(payloads), 0)
             assert zxid > last or not member.is_only_zoolets, (
@@ -69,7 +69,7 @@ def repeat_last_txns(member: Member, count: int) -> None:
     assert not member.is_running
     path = member.logs[max(member.logs)]
     file = path.read_bytes()
-    records = [_HEAD.pack(zlib.adler32(one), len(one)) + one + _END_MARK for one in _records(file)]
+    records = [_HEAD.pack(zlib.adler32(one), len(one)) + one + _END_MARK for one in records_of(file)]
     end = _HEADER_BYTES + sum(map(len, records))
     again = b"".join(records[-count:])
     path.write_bytes(file[:end] + again + file[end + len(again) :] + bytes(_HEAD.size))
@@ -81,7 +81,8 @@ def _comparable(payload: bytes) -> object:
     return (payload[:end], len(payload)) if header.type == OpCode.MULTI else payload
 
 
-def _records(file: bytes) -> Iterator[bytes]:
+def records_of(file: bytes) -> Iterator[bytes]:
+    """The payloads of a log file, up to the zeros behind them."""
     position = _HEADER_BYTES
     while position + _HEAD.size < len(file):
         checksum, length = _HEAD.unpack_from(file, position)

@@ -115,7 +115,7 @@ class RawSession:
         a session that stays silent then expires.
         """
         self.send(requests)
-        replies = []
+        replies: list[Reply] = []
         deadline = time.monotonic() + PATIENCE_S
         while len(replies) < len(requests):
             if self.connection.has_frame(_PING_AFTER_S):

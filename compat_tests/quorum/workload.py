@@ -5,7 +5,7 @@ kind, every field of a Stat moved, errors that are logged, several schemes of AC
 Sessions and watches are `workload_sessions`. It leaves behind a tree with all of it, for `compare`, and
 sessions that stay alive with their ephemerals until its context is left.
 
-Not here: TTL nodes and containers.
+Containers and nodes with a time to live are made here and live on; that they go is `test_containers`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ from kazoo.exceptions import (
     RolledBackError,
 )
 from kazoo.security import OPEN_ACL_UNSAFE, READ_ACL_UNSAFE, make_acl, make_digest_acl
+from zoolet.jute.codes import OpCode
+from zoolet.jute.proto import CreateRequest, CreateTTLRequest, DeleteRequest, MultiHeader
+from zoolet.jute.record import Record
 
 from . import workload_sessions as sessions
 from .clients import clients_of, connect, disconnect
 from .ensemble import PATIENCE_S, ProcessEnsemble
 from .member import Kind, Member
+from .raw_session import OPEN, RawSession
 
 LARGE_BYTES = 1_000_000
 """Close under the largest frame."""
@@ -56,6 +60,7 @@ def rich_workload(ensemble: ProcessEnsemble, root: str) -> Iterator[None]:
             base = f"{root}/{member.sid}"
             client.create(base)
             create_nodes(client, f"{base}/nodes")
+            create_other_kinds(member, f"{base}/kinds")
             change_nodes(client, f"{base}/changed")
             refused_writes(client, f"{base}/refused")
             multis(client, f"{base}/multi")
@@ -91,6 +96,33 @@ def create_nodes(client: Any, base: str) -> None:
     pending = [client.create_async(f"{base}/many/n{number}", b"x" * number) for number in range(100)]
     for number, one in enumerate(pending):
         assert one.get(timeout=PATIENCE_S) == f"{base}/many/n{number}"
+
+
+def create_other_kinds(member: Member, base: str) -> None:
+    """Containers and nodes with a time to live, which kazoo can't make: alone, sequential, and in a multi."""
+    a_day_ms = 24 * 3600 * 1000
+    with RawSession(member.port) as session:
+        session.create(base)
+        for path, flags in ((f"{base}/container", 4), (f"{base}/container/inner", 4)):
+            request = CreateRequest(path, b"container", OPEN, flags)
+            assert session.ask(OpCode.CREATE_CONTAINER, request.encode()).error == 0
+        for flags in (5, 6):
+            timed = CreateTTLRequest(f"{base}/ttl-", b"ttl", OPEN, flags, a_day_ms)
+            assert session.ask(OpCode.CREATE_TTL, timed.encode()).error == 0
+        parts = [
+            (OpCode.CREATE, CreateRequest(f"{base}/multi", b"container", OPEN, 4)),
+            (OpCode.CREATE_TTL, CreateTTLRequest(f"{base}/multi/ttl", b"ttl", OPEN, 5, a_day_ms)),
+            (OpCode.CREATE, CreateRequest(f"{base}/gone", b"", OPEN, 4)),
+            (OpCode.DELETE, DeleteRequest(f"{base}/gone", -1)),
+        ]
+        assert session.ask(OpCode.MULTI, multi_body(*parts)).error == 0
+        session.ask(OpCode.CLOSE_SESSION)
+
+
+def multi_body(*parts: tuple[OpCode, Record]) -> bytes:
+    """The body of a multi request."""
+    encoded = (MultiHeader(opcode, False, -1).encode() + record.encode() for opcode, record in parts)
+    return b"".join(encoded) + MultiHeader(-1, True, -1).encode()
 
 
 def see_nodes(client: Any, witness: Any, base: str) -> None:
