@@ -172,5 +172,8 @@ XID_SET_WATCHES: Final = -8
 CONTAINER_OWNER: Final = -0x8000000000000000
 """``ephemeralOwner`` of a container node (``EphemeralType.CONTAINER_EPHEMERAL_OWNER``)."""
 
+TTL_MAX_MS: Final = (1 << 40) - 1
+"""The longest time to live of a node (``EphemeralType.TTL.maxValue``)."""
+
 DIGEST_VERSION: Final = 2
 """Version of the tree digest that 3.6 and later compute (``DigestCalculator.DIGEST_VERSION``)."""

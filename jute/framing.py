@@ -23,18 +23,19 @@ class FrameBuffer:
             negative or larger by closing the connection.
     """
 
-    __slots__ = ("_buffered", "_chunks", "_wanted", "frame_bytes_max")
+    __slots__ = ("_chunks", "_wanted", "buffered_bytes", "frame_bytes_max")
 
     def __init__(self, frame_bytes_max: int) -> None:
         self.frame_bytes_max = frame_bytes_max
         self._chunks: list[bytes] = []
-        self._buffered = 0
+        self.buffered_bytes = 0
+        """Bytes held back until their frame is complete."""
         self._wanted = 4
 
     @property
-    def buffered_bytes(self) -> int:
-        """Bytes held back until their frame is complete."""
-        return self._buffered
+    def wanted_bytes(self) -> int:
+        """Length of the frame that is incomplete, once it is known; else 0."""
+        return self._wanted - 4
 
     def first_bytes(self, count: int = 4) -> bytes:
         """Up to ``count`` bytes at the front, without taking them."""
@@ -44,14 +45,14 @@ class FrameBuffer:
         """Everything held, removed from the buffer."""
         data = b"".join(self._chunks)
         self._chunks.clear()
-        self._buffered = 0
+        self.buffered_bytes = 0
         self._wanted = 4
         return data
 
     def hold(self, chunk: bytes) -> None:
         """Keep bytes without looking for frames in them."""
         self._chunks.append(chunk)
-        self._buffered += len(chunk)
+        self.buffered_bytes += len(chunk)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Add bytes from the stream; return the payloads of all frames that are now complete.
@@ -61,8 +62,8 @@ class FrameBuffer:
         """
         if self._chunks:
             self._chunks.append(chunk)
-            self._buffered += len(chunk)
-            if self._buffered < self._wanted:
+            self.buffered_bytes += len(chunk)
+            if self.buffered_bytes < self._wanted:
                 return []
             chunk = b"".join(self._chunks)
             self._chunks.clear()
@@ -72,7 +73,7 @@ class FrameBuffer:
         while end - offset >= 4:
             (length,) = unpack(chunk, offset)
             if length < 0 or length > self.frame_bytes_max:
-                self._buffered = 0
+                self.buffered_bytes = 0
                 raise OversizedFrame(length, offset, frames)
             stop = offset + 4 + length
             if stop > end:
@@ -82,8 +83,8 @@ class FrameBuffer:
             offset = stop
         else:
             self._wanted = 4
-        self._buffered = end - offset
-        if self._buffered:
+        self.buffered_bytes = end - offset
+        if self.buffered_bytes:
             self._chunks.append(chunk[offset:] if offset else chunk)
         return frames
 

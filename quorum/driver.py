@@ -10,18 +10,20 @@ import logging
 import socket
 from collections.abc import Callable
 from random import Random
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import trio
 
 from ..jute.election import ServerState
 from ..jute.ids import Sid, Zxid
+from ..server.client_ports import ClientPorts
+from ..server.endpoint import Accept
 from ..server.event_loop import EventLoop, bind, give_up_after, monotonic_ms, wall_ms
 from ..server.log_thread import LogThread
 from ..server.settings_table import Config
 from ..server.snapshot_writer import SnapshotWriter
 from ..server.storage_folder import storage_of
-from ..server.zookeeper_server import DRAIN_S, unwrapped_storage_errors
+from ..server.zookeeper_server import DRAIN_S, audited, start_purging, unwrapped_storage_errors
 from ..storage.disk import Disk
 from ..storage.real_disk import RealDisk
 from .cnx_manager import ElectionConnection
@@ -31,6 +33,10 @@ from .dial import Dial
 from .leader import Leader
 from .members import Address, Member
 from .peer import QuorumPeer
+
+if TYPE_CHECKING:
+    from ..server.admin.transfers import Transfers
+    from .tls import MemberTls
 
 ELECTION_PATIENCE_MS: Final = 5000
 """Behind a partition that nobody was told of, an election must not wait for the system to notice its end."""
@@ -83,12 +89,14 @@ class EnsembleServer:
         self.ensemble = ensemble
         self.data_dir = config.data_dir
         self.port = config.client_port
+        self.secure_port = config.secure_client_port
         self.status = MemberStatus(ServerState.LOOKING, False, None, 0, Zxid(0))
         """Replaced as a whole when anything changes; may be read from any thread."""
         self._network = network
         self._disk: Disk = disk or RealDisk()
         self._stop = trio.Event()
         self._learner_ports: list[socket.socket] = []
+        self._tls: MemberTls | None = None
         self._wants_port = False
 
     def request_stop(self) -> None:
@@ -113,8 +121,8 @@ class EnsembleServer:
     async def serve(self, *, task_status: trio.TaskStatus[EnsembleServer] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until stopped or cancelled; ``task_status`` is told once the ports are listened on.
 
-        Raises StorageError (unreadable data, a folder in use, a disk that fails while running) and OSError (a
-        port that can't be bound).
+        Raises StorageError (unreadable data, a folder in use, a disk that fails while running), OSError (a
+        port that can't be bound) and ConfigError (certificates that can't be used).
         """
         config = self.config
         storage = storage_of(config, self._disk)
@@ -134,25 +142,35 @@ class EnsembleServer:
         try:
             if self.ensemble.wants_backup:
                 files.back_up()
-            clients = self._bind_clients()
-            self.port = peer.client_port = clients.getsockname()[1]
+            if config.uses_tls_between_members:
+                from .tls import MemberTls
+
+                self._tls = MemberTls(config, peer.dirty, peer.now_ms)
+            clients = ClientPorts(config, peer.accept_client)
+            self.port = peer.client_port = clients.port
+            self.secure_port = peer.secure_port = clients.secure_port
             try:
                 elections = await self._bind_elections(self.ensemble.verifier.members[self.ensemble.my_id])
             except BaseException:
                 clients.close()
                 raise
-            log_thread = LogThread(config.fsync_warning_threshold_ms)
+            peer.database.clock = monotonic_ms
+            write_ms = peer.database.metrics.write_ms if config.force_sync else None
+            log_thread = LogThread(config.fsync_warning_threshold_ms, write_ms)
             self._peer = peer
             self._loop = loop = EventLoop(peer, log_thread)
             try:
-                loop.listen(clients, peer.accept_client, keep_alive=config.client_tcp_keep_alive)
+                clients.listen(loop)
                 for sock in elections:
                     loop.listen(
                         sock,
-                        peer.accept_election,
+                        self._accepting(peer.accept_election),
                         keep_alive=config.tcp_keep_alive,
                         unacknowledged_ms=ELECTION_PATIENCE_MS,
                     )
+                if self._tls is not None:
+                    loop.on_tick.append(self._tls.tick)
+                self._serve_http(peer, loop)
                 peer.on_change = self._leadership_changed
                 with unwrapped_storage_errors():
                     await self._run(peer, loop, snapshots, task_status)
@@ -178,10 +196,25 @@ class EnsembleServer:
             nursery.start_soon(loop.run)
             nursery.start_soon(loop.run_ticks)
             nursery.start_soon(snapshots.run, loop)
+            start_purging(self.config, peer.storage, nursery)
             task_status.started(self)
             loop.pump()
-            await self._stop.wait()
+            with audited(self.config):
+                await self._stop.wait()
             nursery.cancel_scope.cancel()
+
+    def _serve_http(self, peer: QuorumPeer, loop: EventLoop) -> None:
+        if not (self.config.admin_enabled or self.config.metrics_provider):
+            return
+        from ..server.admin.http_ports import serve_http
+
+        def transfers() -> Transfers:
+            from .http_view import HttpTransfers
+
+            return HttpTransfers(peer)
+
+        store = peer.storage.snap_store
+        serve_http(self.config, loop, peer, lambda: peer.server, store=store, make_transfers=transfers)
 
     # -- what the peer wants -------------------------------------------------------------------------
 
@@ -230,7 +263,8 @@ class EnsembleServer:
                 reason = f"{host}:{port}: the connection was cut"
                 continue
             self._loop.set_time()
-            self._loop.adopt(sock, dial.endpoint, (host, port))
+            endpoint = self._tls.dialled(dial.endpoint, (host, port)) if self._tls else dial.endpoint
+            self._loop.adopt(sock, endpoint, (host, port))
             dial.endpoint.connected((host, port))
             self._loop.pump()
             return
@@ -238,11 +272,10 @@ class EnsembleServer:
         dial.endpoint.failed(reason)
         self._loop.pump()
 
-    # -- ports ---------------------------------------------------------------------------------------
+    def _accepting(self, accept: Accept) -> Accept:
+        return accept if self._tls is None else self._tls.accepting(accept)
 
-    def _bind_clients(self) -> socket.socket:
-        config = self.config
-        return bind(config.client_port_address, config.client_port, config.client_port_listen_backlog)
+    # -- ports ---------------------------------------------------------------------------------------
 
     async def _bind_elections(self, me: Member) -> list[socket.socket]:
         """Listen for elections; Java tries a few times (``electionPortBindRetry``, 0: for ever)."""
@@ -282,7 +315,7 @@ class EnsembleServer:
                 assert peer.role is not None
                 peer.role_ended(peer.role, str(error))
             for sock in self._learner_ports:
-                self._loop.listen(sock, peer.accept_learner)
+                self._loop.listen(sock, self._accepting(peer.accept_learner))
 
 
 class ElectionPortError(OSError):

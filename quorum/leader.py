@@ -84,6 +84,8 @@ class Leader:
         """Observers that get every commit."""
         self.last_proposed = Zxid(0)
         self.last_committed = Zxid(0)
+        self._counted = (Zxid(0), Zxid(0))
+        """The last proposal and the last commit that were counted."""
         self.tick = 0
         self.proposal_sizes = SizeStats()
         self.allowed_to_commit = True
@@ -120,6 +122,7 @@ class Leader:
             return
         _log.info("no longer leading: %s", reason)
         self._is_over = True
+        self.count()
         if self.server is not None:
             self.server.shut_down()
         for handler in list(self.handlers):
@@ -242,11 +245,15 @@ class Leader:
             if is_snapshot
             else config.leader_max_concurrent_diff_syncs
         )
-        running = sum(
+        return not handler.is_observer or self.syncing(kind) < limit
+
+    def syncing(self, kind: PacketType) -> int:
+        """How many are being synchronised in this way, by a snapshot or by what they lack."""
+        is_snapshot = kind is PacketType.SNAP
+        return sum(
             other.is_syncing and (other.sync_kind is PacketType.SNAP) == is_snapshot
             for other in self.handlers
         )
-        return not handler.is_observer or running < limit
 
     # -- discovery -----------------------------------------------------------------------------------
 
@@ -349,6 +356,7 @@ class Leader:
             start = Zxid((self.zxid & ~COUNTER_MAX) | (self.config.testing_initial_zxid & COUNTER_MAX))
             self.server.jump_to(start)
             self.last_proposed = self.last_committed = start
+        self._counted = (self.last_proposed, self.last_committed)
         peer.serving(self.server if self.config.leader_serves else None)
         for handler in list(self.handlers):
             handler.leader_serves()
@@ -429,6 +437,14 @@ class Leader:
             self._pass(waiting)
         if request.txn_type == OpCode.RECONFIG:
             self.peer.reconfigured(request.txn.data, designated, zxid)
+
+    def count(self) -> None:
+        """Count what was proposed and committed since the last time; their zxids follow each other."""
+        if self.server is not None:
+            proposed, committed = self._counted
+            self.peer.database.metrics.add("proposal_count", self.last_proposed - proposed)
+            self.peer.database.metrics.add("commit_count", self.last_committed - committed)
+            self._counted = (self.last_proposed, self.last_committed)
 
     @property
     def pending_syncs(self) -> int:

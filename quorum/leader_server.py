@@ -14,7 +14,7 @@ The chain of the original's ``LeaderZooKeeperServer``, and what stands for each 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..jute.codes import ErrorCode, OpCode
@@ -22,7 +22,6 @@ from ..jute.ids import SessionId, Zxid
 from ..jute.txn import ErrorTxn
 from ..server.change_records import OutstandingChanges
 from ..server.connection import ServerConnection, State
-from ..server.final import FinalRequestProcessor
 from ..server.gauges import Value
 from ..server.ops.context import PrepContext
 from ..server.ops.table import CREATE_SESSION, OPERATIONS
@@ -57,11 +56,14 @@ class LeaderServer(QuorumServer):
         self._leader = leader
         self.proposal_sizes = leader.proposal_sizes
         changes = OutstandingChanges(self.tree)
-        self.final = FinalRequestProcessor(peer.database, changes, self.session_closed)
-        context = PrepContext.from_config(config, changes, self.access, tracker, OPERATIONS)
+        self.final = self.final_processor(changes)
+        context = PrepContext.from_config(
+            config, changes, self.access, tracker, OPERATIONS, self.database.metrics.quota_exceeded
+        )
         context.reconfigure = leader.reconfigure
         self._prep = PrepRequestProcessor(context, leader.zxid, leader.propose)
         self.share_outstanding_limit()
+        self.manage_containers()
         self.set_time(peer.now_ms, peer.wall_ms)
 
     @property
@@ -88,6 +90,9 @@ class LeaderServer(QuorumServer):
         if request.operation is CREATE_SESSION:
             tracker.set_owner(request.session_id, owner)
         self._prep.process(request)
+
+    def answer_here(self, request: Request) -> None:
+        self._leader.propose(request)
 
     def refuse(self, request: Request) -> None:
         """Make an error txn of a forwarded request that got none.
@@ -127,6 +132,10 @@ class LeaderServer(QuorumServer):
         self.submit(barrier)
 
     # -- what four-letter words show -----------------------------------------------------------------
+
+    def more_counts(self) -> Mapping[str, int]:
+        self._leader.count()
+        return super().more_counts()
 
     def role_gauges(self) -> Iterator[tuple[str, Value]]:
         leader = self._leader

@@ -107,6 +107,9 @@ class Learner(PacketConnection):
         self._redial_ms = 0
         self._tries = self._quick_tries = 0
         self._epoch = Epoch(0)
+        self._sync_began_ms = peer.now_ms
+        self._counted = (Zxid(0), Zxid(0))
+        """The last proposal and the last commit that were counted."""
         self._decoder: SnapshotStreamDecoder | None = None
         self._tree: DataTree | None = None
         """The leader's; ours once NEWLEADER says that it is whole, and not before it is being saved."""
@@ -153,6 +156,7 @@ class Learner(PacketConnection):
             return
         _log.info("no longer following %d: %s", self.leader_id, reason)
         self._is_over = True
+        self.count()
         if self.server is not None:
             self.server.shut_down()
         self.close(reason)
@@ -275,6 +279,7 @@ class Learner(PacketConnection):
 
     def _begin_sync(self, kind: int, zxid: int) -> None:
         peer = self.peer
+        self._sync_began_ms = peer.now_ms
         if kind == PacketType.DIFF:
             _log.info("synchronising with %s: DIFF 0x%s", self, hex64(zxid))
             self.sync_kind = PacketType.DIFF
@@ -433,7 +438,7 @@ class Learner(PacketConnection):
         database = self.peer.database
         for header, txn, digest, payload in self._committed:
             if self.keeps_log:
-                self.peer.log_txn(_request_of(header), payload)
+                self.peer.log_txn(_request_of(header, self.peer.now_ms), payload)
             database.apply(header.clientId, header.zxid, header.time, header.type, txn, digest)
             self.peer.committed.add(header.zxid, payload)
         last_zxid = self._committed[-1].header.zxid if self._committed else None
@@ -478,6 +483,10 @@ class Learner(PacketConnection):
         for entry in (*committed, *self._received):
             self.last_queued = Zxid(entry.header.zxid)
             self._log(entry)
+        first = make_zxid(self._epoch, 0)
+        self._counted = (max(self.last_queued, first), max(peer.database.tree.last_processed_zxid, first))
+        sync_time = "observer_sync_time" if self.is_observer else "follower_sync_time"
+        peer.database.metrics.observe(sync_time, peer.now_ms - self._sync_began_ms)
         peer.serving(self.server)
         for entry in committed:
             self._commit(entry)
@@ -515,9 +524,20 @@ class Learner(PacketConnection):
         else:
             _log.warning("%s sent a packet of type %d, which is passed over", self, kind)
 
+    def count(self) -> None:
+        """Count what came since the last time; within an epoch zxids follow each other."""
+        if self.server is not None:
+            metrics, (proposed, committed) = self.peer.database.metrics, self._counted
+            applied = self.peer.database.tree.last_processed_zxid
+            if not self.is_observer and self.last_queued > proposed:
+                metrics.add("learner_proposal_received_count", self.last_queued - proposed)
+            if applied > committed:
+                metrics.add("learner_commit_received_count", applied - committed)
+            self._counted = (max(self.last_queued, proposed), max(applied, committed))
+
     def _log(self, entry: Entry) -> None:
         if self.keeps_log:
-            self.peer.log_txn(_request_of(entry.header), entry.payload)
+            self.peer.log_txn(_request_of(entry.header, self.peer.now_ms), entry.payload)
 
     def _commit(self, entry: Entry) -> None:
         assert self.server is not None
@@ -531,9 +551,9 @@ class Learner(PacketConnection):
         return list(self._received) if self.phase is Phase.BROADCAST else []
 
 
-def _request_of(header: TxnHeader) -> Request:
+def _request_of(header: TxnHeader, now_ms: int) -> Request:
     """What goes through the log with a txn that nobody waits for."""
-    request = Request(None, SessionId(header.clientId), header.cxid, OPERATIONS[header.type], b"", 0)
+    request = Request(None, SessionId(header.clientId), header.cxid, OPERATIONS[header.type], b"", now_ms)
     request.zxid = Zxid(header.zxid)
     request.txn_type = header.type
     return request

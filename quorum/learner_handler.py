@@ -133,6 +133,9 @@ class LearnerHandler(PacketConnection):
         self._behind_snapshot: list[bytes] = []
         self._behind_snapshot_bytes = 0
         self._plan_bytes = 0
+        self.established_wall_ms = peer.wall_ms
+        self.packets_received = self.packets_sent = self.requests_received = 0
+        """Since the beginning, or since somebody let them start again; for the command `observers`."""
         # A stranger's first packet is short.
         self._packets.field_bytes_max = INTRODUCTION_BYTES_MAX
 
@@ -188,6 +191,7 @@ class LearnerHandler(PacketConnection):
             self.send(packet(PacketType.PING, last_proposed))
 
     def send(self, data: bytes) -> None:
+        self.packets_sent += 1
         if self._snapshot is not None:
             self._behind_snapshot.append(data)
             self._behind_snapshot_bytes += len(data)
@@ -204,6 +208,7 @@ class LearnerHandler(PacketConnection):
 
     def handle(self, received: Packet) -> None:
         kind, zxid, data, authinfo = received
+        self.packets_received += 1
         self._ack_deadline_tick = self._leader.tick + self._leader.config.sync_limit_ticks
         if self.phase is Phase.STREAMING:
             if kind == PacketType.ACK:
@@ -215,6 +220,7 @@ class LearnerHandler(PacketConnection):
                 for session_id, timeout_ms in decode_touches(data):
                     self._leader.touch(session_id, timeout_ms)
             elif kind == PacketType.REVALIDATE:
+                self._peer.database.metrics.add("revalidate_count")
                 session_id, timeout_ms = decode_revalidation(data)
                 valid = self._leader.revalidate(self, session_id, timeout_ms)
                 self.send(packet(PacketType.REVALIDATE, zxid, encode_validity(session_id, valid)))
@@ -292,6 +298,9 @@ class LearnerHandler(PacketConnection):
             return
         self.phase = Phase.SYNCING
         self.sync_kind = plan.kind
+        name = "snap" if plan.kind is PacketType.SNAP else "diff"
+        peer.database.metrics.add(f"{name}_count")
+        peer.database.metrics.observe(f"inflight_{name}_count", self._leader.syncing(plan.kind))
         self.send(packet(plan.kind, plan.zxid))
         if plan.kind is PacketType.SNAP:
             self._begin_snapshot(plan.zxid)
@@ -329,6 +338,7 @@ class LearnerHandler(PacketConnection):
             self._leader.learner_serves()
 
     def _request(self, asked: ForwardedRequest, authinfo: tuple[Id, ...]) -> None:
+        self.requests_received += 1
         operation = OPERATIONS.get(asked.opcode)
         is_write = operation is not None and operation.kind in (Kind.WRITE, Kind.BARRIER)
         if operation is None or not is_write:

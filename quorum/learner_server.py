@@ -16,7 +16,7 @@ A request that can't be decoded is answered here, in its turn: a leader that is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..jute.codes import ErrorCode, OpCode, PacketType
@@ -25,7 +25,6 @@ from ..jute.ids import SessionId, Zxid
 from ..jute.txn import TxnDigest, TxnHeader
 from ..server.change_records import OutstandingChanges
 from ..server.connection import ServerConnection, State
-from ..server.final import FinalRequestProcessor
 from ..server.gauges import Value
 from ..server.ops.context import Kind, RawBody
 from ..server.ops.multi import as_prepared
@@ -68,7 +67,7 @@ class LearnerServer(QuorumServer):
         super().__init__(peer, tracker)
         self._learner = learner
         self._send = learner.send
-        self._final = FinalRequestProcessor(peer.database, OutstandingChanges(self.tree), self.session_closed)
+        self._final = self.final_processor(OutstandingChanges(self.tree))
         self._waiting: dict[int, deque[Request | Here]] = {}
         """What is on its way to the leader and back, by session, in the order it was sent."""
         self._syncs: deque[Request] = deque()
@@ -114,6 +113,9 @@ class LearnerServer(QuorumServer):
     def refuse_upgrade(self, request: Request) -> None:
         """The leader only knows that the session is not global (``FinalRequestProcessor``)."""
         self._refused.add(request)
+
+    def answer_here(self, request: Request) -> None:
+        self._answer_in_turn(request)
 
     def _answer_in_turn(self, request: Request) -> None:
         """A request that ends here is answered behind those of its session that are under way."""
@@ -216,6 +218,10 @@ class LearnerServer(QuorumServer):
             self._next_in_turn(session_id, waiting)
 
     # -- what four-letter words show -----------------------------------------------------------------
+
+    def more_counts(self) -> Mapping[str, int]:
+        self._learner.count()
+        return super().more_counts()
 
     def role_facts(self) -> Iterator[tuple[str, Value]]:
         yield from super().role_facts()

@@ -28,6 +28,7 @@ from ..server.connection import ServerConnection
 from ..server.data_tree import DataTree
 from ..server.database import ZKDatabase
 from ..server.endpoint import Dirty
+from ..server.memory_budget import MemoryBudget
 from ..server.request import Request
 from ..server.settings_table import Config
 from ..server.snapshot_job import SnapshotJob
@@ -97,7 +98,9 @@ class QuorumPeer:
         self.now_ms = now_ms
         self.wall_ms = wall_ms
         self.client_port = config.client_port
+        self.secure_port = config.secure_client_port
         self.dirty: Dirty = {}
+        self.memory = MemoryBudget(config.client_memory_bytes, config.jute_max_buffer_bytes)
         self.dials: list[Dial] = []
         self.time_is_up: Callable[[], bool] = lambda: False
         self.database = ZKDatabase(digest_enabled=config.digest_enabled)
@@ -115,6 +118,7 @@ class QuorumPeer:
         """Whether the tree in memory is a history that is not on disk yet."""
         self._ending: Leader | Learner | None = None
         self._look_ms: int | None = None
+        self._looking_since_ms = now_ms
         self._read_only_ms: int | None = None
         self._designated: tuple[Sid, Zxid] | None = None
         """Whom a reconfiguration has made the leader, and its zxid: who is next without an election."""
@@ -170,7 +174,14 @@ class QuorumPeer:
         trigger = SnapshotTrigger(
             self.config.snap_count, self.config.snap_size_limit_kb * 1024, self.random, replayed
         )
-        self.log = SyncRequestProcessor(self.storage.txn_log, trigger, self._logged, self._snapshot_due)
+        self.log = SyncRequestProcessor(
+            self.storage.txn_log,
+            trigger,
+            self._logged,
+            self._snapshot_due,
+            times=self.database.metrics.batches,
+            clock=lambda: self.now_ms,
+        )
         self.server: QuorumServer = NoServer(self)
         self._look()
 
@@ -217,6 +228,8 @@ class QuorumPeer:
             times.append(deadline)
         if self.role is not None:
             times.append(self.role.deadline_ms())
+            if self.role.server is not None:
+                times.append(self.now_ms + self.role.server.next_tick_ms())
         for time_ms in (self._look_ms, self._read_only_ms):
             if time_ms is not None:
                 times.append(time_ms)
@@ -299,7 +312,7 @@ class QuorumPeer:
                 SnapshotJob(
                     self.database,
                     with_last_zxid=self.config.serialize_last_processed_zxid_enabled,
-                    ended=self._snapshot_ended,
+                    ended=self.snapshot_ended,
                 )
             )
 
@@ -320,15 +333,24 @@ class QuorumPeer:
         self._is_saving = True
         begin = self.storage.begin_adoption
         self._begin_snapshot(
-            SnapshotJob(self.database, done=saved, failed=failed, ended=self._snapshot_ended, begin=begin)
+            SnapshotJob(self.database, done=saved, failed=failed, ended=self.snapshot_ended, begin=begin)
         )
+
+    def begin_requested_snapshot(self, make: Callable[[], SnapshotJob]) -> SnapshotJob | None:
+        """Begin one that somebody asked for, if it can be begun now; it has to call ``snapshot_ended``."""
+        if self._snapshot is not None or self.zab_state is not ZabState.BROADCAST:
+            return None
+        job = make()
+        self._begin_snapshot(job)
+        return job
+
+    def snapshot_ended(self) -> None:
+        """Nothing more is written of the last one."""
+        self._snapshot = None
 
     def _begin_snapshot(self, job: SnapshotJob) -> None:
         self._snapshot = job
         self._start_snapshot(job)
-
-    def _snapshot_ended(self) -> None:
-        self._snapshot = None
 
     # -- roles ---------------------------------------------------------------------------------------
 
@@ -367,6 +389,10 @@ class QuorumPeer:
         self._is_untrusted = False
         self._vain_roles = 0
         assert self.role is not None
+        unavailable_ms = self.now_ms - self._looking_since_ms
+        self.database.metrics.observe("unavailable_time", unavailable_ms)
+        if isinstance(self.role, Leader):
+            self.database.metrics.observe("leader_unavailable_time", unavailable_ms)
         epoch = self.epochs.accepted
         self.election.update_vote(Epoch(epoch))
         _log.info("%s: serving, epoch %d, zxid 0x%s", self.state.name, epoch, hex64(self.last_zxid))
@@ -410,10 +436,13 @@ class QuorumPeer:
         if self.config.read_only_mode_enabled:
             self._read_only_ms = self.now_ms + grace_ms(self.config.tick_time_ms)
         last_zxid = UNTRUSTED if self._is_untrusted else self.last_zxid
+        self.database.metrics.add("looking_count")
+        self._looking_since_ms = self.now_ms
         self.election.start(self.now_ms, last_zxid=last_zxid, current_epoch=self.epochs.current)
 
     def _begin(self, leader_id: Sid) -> None:
         """The election is over."""
+        self.database.metrics.observe("election_time", self.now_ms - self._looking_since_ms)
         self._read_only_ms = None
         if self.server.is_read_only:
             self._serve_clients(NoServer(self))

@@ -14,12 +14,14 @@ from ..server.core import ServerCore
 from ..server.gauges import Value
 from ..server.ops.table import CREATE_SESSION, SYNC
 from ..server.request import Request
+from ..server.throttle import ConnectionThrottle
 from .local_sessions import local_row, makes_ephemeral
 from .members import Role
 from .phases import ZabState
 from .session_trackers import LearnerSessionTracker, UpgradeableSessionTracker
 
 if TYPE_CHECKING:
+    from ..server.admin.view import EnsembleFacts
     from .members import Address
     from .peer import QuorumPeer
 
@@ -43,16 +45,30 @@ class QuorumServer(ServerCore):
             dirty=peer.dirty,
             now_ms=peer.now_ms,
             wall_ms=peer.wall_ms,
+            random=peer.random,
+            memory=peer.memory,
         )
         self.peer = peer
+        self.throttle = ConnectionThrottle.from_config(
+            peer.config, peer.random, peer.now_ms, new_are_local=peer.config.local_sessions_enabled
+        )
         self.my_id = self.server_id = peer.my_id
         self.port = peer.client_port
+        self.secure_port = peer.secure_port
         self.time_is_up = lambda: peer.time_is_up()
         self.tracker = sessions
         self.submit = self.submit_global if sessions.local is None else self._receive_with_local_sessions
+        if peer.config.enable_eager_acl_check:
+            from .eager_acl import EagerAclCheck
+
+            self.submit = EagerAclCheck(self.access, self.tree, self.submit, self.answer_here).screen
 
     def submit_global(self, request: Request) -> None:
         """Send a request on its way through the role's chain."""
+        raise NotImplementedError
+
+    def answer_here(self, request: Request) -> None:
+        """Answer a request whose error is known, in its turn among those of its session."""
         raise NotImplementedError
 
     def refuse_upgrade(self, request: Request) -> None:
@@ -63,6 +79,7 @@ class QuorumServer(ServerCore):
         self.is_serving = False
         for connection in list(self.open_connections):
             connection.abort("this server is looking for a leader")
+        self.memory.forget_writes()
 
     def barrier(self, client: ServerConnection, session_id: SessionId) -> Request:
         """A request that changes nothing and is answered behind every write before it."""
@@ -121,6 +138,11 @@ class QuorumServer(ServerCore):
 
     def role_configuration(self) -> str:
         return f"{self.own_configuration()}membership: \n{self.peer.verifier.text()}"
+
+    def ensemble_facts(self) -> EnsembleFacts | None:
+        from .http_view import ensemble_facts
+
+        return ensemble_facts(self.peer)
 
     def own_configuration(self) -> str:
         """The lines of ``conf`` about this member."""

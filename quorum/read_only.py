@@ -22,7 +22,6 @@ from ..jute.ids import SessionId, hex64
 from ..jute.proto import ConnectRequest
 from ..server.change_records import OutstandingChanges
 from ..server.connection import ServerConnection
-from ..server.final import FinalRequestProcessor
 from ..server.gauges import Value
 from ..server.request import Request
 from .local_sessions import LOCAL_ROWS
@@ -58,7 +57,7 @@ class ReadOnlyServer(QuorumServer):
             local=config.local_sessions_enabled,
         )
         super().__init__(peer, tracker)
-        self._final = FinalRequestProcessor(peer.database, OutstandingChanges(self.tree), self.session_closed)
+        self._final = self.final_processor(OutstandingChanges(self.tree))
 
     @property
     def mode(self) -> str:
@@ -94,6 +93,9 @@ class ReadOnlyServer(QuorumServer):
 
     def role_gauges(self) -> Iterable[tuple[str, Value]]:
         return ()
+
+    def ensemble_facts(self) -> None:
+        return None
 
     def role_configuration(self) -> str:
         return self.own_configuration()

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .ensemble_text import EnsembleText, are_other_hosts, client_of, is_of_list, read_ensemble
-from .properties_file import Entry, read_properties
+from .properties_file import Entry, read_properties, read_text
 from .setting import ANYTHING, ConfigError, Setting, Status, Value, as_text
+from .settings_security import asks_for_security
 from .settings_table import IMPLEMENTED, Config
 
 __all__ = ["Config", "ConfigError", "Parsed", "config_from", "parse_config"]
@@ -33,6 +34,9 @@ WITHOUT_FILE: Mapping[str, str] = {
     "maxClientCnxns": "0",
 }
 """What holds without a configuration file, beneath -D properties and arguments."""
+
+WITH_FILE: Mapping[str, str] = {"admin.enableServer": "true"}
+"""What holds with one, beneath what it says and -D properties."""
 
 COMMAND_LINE = "command line"
 ENSEMBLE = "Ensemble"
@@ -62,6 +66,7 @@ def parse_config(args: Sequence[str] = (), properties: Mapping[str, str] | None 
             table.put_file_entry(entry)
         ensemble = read_ensemble(args[0], entries, data_dir=table.value_of("dataDir"))
         table.take_ensemble(ensemble)
+        table.put_beneath(Entry(key, value, "default") for key, value in WITH_FILE.items())
         return table.finish(args[0], ensemble)
     if len(args) > len(ARGUMENTS):
         raise ConfigError(f"too many arguments: {' '.join(args)}")
@@ -94,7 +99,7 @@ def config_from(
                 raise ConfigError(f"unknown setting {key!r}{_suggest(key)}")
             if is_of_list(key):
                 raise ConfigError(f"{key}: the list of servers is given as an EnsembleText")
-            table.put(setting.key, Entry(key, as_text(value, setting.kind), "settings"))
+            table.put_setting(setting, Entry(key, as_text(value, setting.kind), "settings"))
     by_field = {setting.field: setting for setting in IMPLEMENTED}
     for name, value in fields.items():
         if name not in by_field:
@@ -150,6 +155,15 @@ class _Table:
         """Set the value of a row of `Config`, over any earlier one."""
         self._chosen[key] = entry
 
+    def put_setting(self, setting: Setting, entry: Entry) -> None:
+        """Set what a program gives by key or property, a family's member among them."""
+        if setting.field:
+            self.put(setting.key, entry)
+        else:
+            self._consider(setting, entry)
+            prefix = "" if entry.key.startswith("zookeeper.") else "zookeeper."
+            self._properties[prefix + entry.key] = entry.value
+
     def put_beneath(self, entries: Iterable[Entry]) -> None:
         """Set values of rows that have none so far."""
         for entry in entries:
@@ -176,7 +190,8 @@ class _Table:
         else:
             self._consider(setting, entry)
         for name in setting.property_names[:1]:
-            self._properties[name] = entry.value
+            # A family's rows are told apart by their own names.
+            self._properties[f"zookeeper.{entry.key}" if name.endswith("*") else name] = entry.value
 
     def value_of(self, key: str) -> str | None:
         """The text of a value, if there is one so far."""
@@ -228,7 +243,18 @@ class _Table:
         # The values were typed by their rows, which the type checker cannot see; a test compares the two.
         arguments: dict[str, Any] = values
         try:
-            config = Config(**arguments, ensemble=ensemble, system_properties=self._properties)
+            config = Config(
+                **arguments,
+                ensemble=ensemble,
+                system_properties=self._properties,
+                file_text=read_text(path) if path else "",
+            )
+            if asks_for_security(config):
+                from .auth.security_loader import load_security
+
+                security = load_security(config)
+                object.__setattr__(config, "security", security)
+                self._warnings.extend(security.warnings)
         except ConfigError as error:
             raise ConfigError(f"{os.path.basename(path)}: {error}" if path else str(error)) from None
         if config.is_distributed and self._unsafe_in_ensemble:

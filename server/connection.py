@@ -25,36 +25,37 @@ from ..jute.data import Id
 from ..jute.errors import JuteError
 from ..jute.framing import FrameBuffer, OversizedFrame, frame
 from ..jute.ids import SessionId, hex64
-from ..jute.proto import AuthPacket, ConnectRequest, ConnectResponse, GetSASLRequest, SetSASLResponse
+from ..jute.proto import ConnectRequest, ConnectResponse
 from ..storage.errors import StorageError
 from .acl import AclTuple
+from .endpoint import CLOSED_BY_OTHER_END
 from .errors import KeeperError
 from .four_letter import answer, is_word, request_bytes
+from .identification import admit
+from .identification import answer as answer_identification
 from .java_text import java_host
+from .memory_budget import OUT_BYTES_MAX, RECEIVE_BYTES_TIGHT, SMALL_BYTES, SMALL_WRITE_BYTES
 from .ops.context import Kind, Operation
 from .request import Request
-from .server_stats import ConnectionStats
-from .sessions import NO_PASSWORD, session_password
+from .server_stats import NO_OPERATION, ConnectionStats
+from .session_passwords import NO_PASSWORD
 
 if TYPE_CHECKING:
+    from .auth.sasl import SaslServer
     from .core import ServerCore
 
-OUT_BYTES_MAX: Final = 1 << 20
-"""Unsent bytes past which a connection's requests wait; a single reply may exceed it."""
 OUTSTANDING_BYTES_MAX: Final = 4 << 20
 """Bytes of writes under way past which a connection is not read."""
 READS_WAITING_MAX: Final = 128
 """Reads of a connection that may wait behind its writes; they are answered all at once, however large."""
 UNSENT_EVENTS_BYTES_MAX: Final = 64 << 20
 """Unsent bytes past which a client that does not take its watch events is cut off."""
-IDENTITIES_MAX: Final = 1000
-"""Identities of one connection; more are refused, since every permission check looks at them all."""
 LINGER_MS: Final = 10_000
 """How long a closing connection's last bytes may take."""
 
 _HEADER: Final = Struct(">ii")
 _REPLY: Final = Struct(">iiqi")
-_READ, _CONNECTION, _INTERNAL = Kind.READ, Kind.CONNECTION, Kind.INTERNAL
+_READ, _WRITE, _CONNECTION, _INTERNAL = Kind.READ, Kind.WRITE, Kind.CONNECTION, Kind.INTERNAL
 _log = logging.getLogger(__name__)
 
 
@@ -92,6 +93,7 @@ class ServerConnection:
         "_asked_read_only",
         "_backlog",
         "_frames",
+        "_is_uploading",
         "_outstanding_bytes",
         "_reads_waiting",
         "_waiting",
@@ -99,8 +101,11 @@ class ServerConnection:
         "core",
         "established_ms",
         "identities",
+        "is_paused",
+        "is_secure",
         "out",
         "remote_address",
+        "sasl",
         "session_id",
         "session_timeout_ms",
         "state",
@@ -111,11 +116,13 @@ class ServerConnection:
     def __init__(self, core: ServerCore, remote_address: tuple[str, int]) -> None:
         self.core = core
         self.remote_address = remote_address
+        self.is_secure = False  # whether it came in on the port for TLS
         self.established_ms = core.now_ms
         self.state = _FIRST_BYTES
         self.session_id = SessionId(0)
         self.session_timeout_ms = 0
         self.identities: tuple[Id, ...] = (Id("ip", java_host(remote_address[0])),)
+        self.sasl: SaslServer | None = None  # once the client has begun to log in
         self.stats = ConnectionStats(core.wall_ms)
         self.out: list[bytes] = []
         self.unsent_bytes = 0
@@ -126,6 +133,8 @@ class ServerConnection:
         self._waiting: deque[Request | None] = deque()
         self._reads_waiting = 0
         self._outstanding_bytes = 0
+        self._is_uploading = False  # holds a part of a large request
+        self.is_paused = False
         self.close_deadline_ms = 0
         """When a closing connection is dropped, whether or not its last bytes have gone."""
 
@@ -137,9 +146,10 @@ class ServerConnection:
         return (
             self.state <= _ESTABLISHED
             and not self._backlog
-            and self.unsent_bytes <= OUT_BYTES_MAX
+            and self.unsent_bytes <= self.core.memory.out_bytes_max
             and self._outstanding_bytes <= OUTSTANDING_BYTES_MAX
-            and not (self._waiting and self.core.in_process > self.core.outstanding_limit)
+            and not self.is_paused
+            and not (self._waiting and self.core.is_busy)
         )
 
     @property
@@ -153,7 +163,7 @@ class ServerConnection:
         return (
             bool(self._backlog)
             and self.state is _ESTABLISHED
-            and self.unsent_bytes <= OUT_BYTES_MAX
+            and self.unsent_bytes <= self.core.memory.out_bytes_max
             and self._reads_waiting < READS_WAITING_MAX
         )
 
@@ -171,6 +181,7 @@ class ServerConnection:
 
     def receive(self, chunk: bytes) -> None:
         """Take bytes from the socket. Never raises for what they are: a bad client is closed."""
+        self.core.stats.bytes_received += len(chunk)
         try:
             self._receive(chunk)
         except StorageError:
@@ -195,6 +206,8 @@ class ServerConnection:
             else:
                 self.close(str(error))
             return
+        if self._frames.buffered_bytes > SMALL_BYTES or self._is_uploading:
+            self._note_upload()
         if frames:
             self._handle(frames)
 
@@ -243,9 +256,12 @@ class ServerConnection:
     def _run(self, frames: list[bytes]) -> None:
         """The hot path: handle whole requests of an established session in order."""
         core = self.core
+        if core.enforced_schemes is not None:
+            frames = admit(self, frames)
         alive = core.sessions.touch(self.session_id, self.session_timeout_ms, core.now_ms)
         operations, final, waiting, out = core.operations, core.read_context, self._waiting, self.out
         final.identities = self.identities
+        out_bytes_max = core.memory.out_bytes_max
         zxid = core.tree.last_processed_zxid
         answered = size = length = 0
         operation: Operation | None = None
@@ -268,7 +284,7 @@ class ServerConnection:
                     break
                 continue
             if kind is _CONNECTION:
-                self._connection_request(xid, operation, packet)
+                answer_identification(self, xid, opcode, packet)
                 if self.state is not _ESTABLISHED:
                     break
                 continue
@@ -307,7 +323,7 @@ class ServerConnection:
                 out.append(_REPLY.pack(length + 16, XID_PING if opcode == OpCode.PING else xid, zxid, error))
                 if length:
                     out.append(body)
-                if size > OUT_BYTES_MAX:
+                if size > out_bytes_max:
                     self._backlog.extend(frames[index + 1 :])
                     break
                 if self.state is not _ESTABLISHED:
@@ -316,16 +332,19 @@ class ServerConnection:
         if answered:
             self.unsent_bytes += size
             core.dirty[self] = None
-            core.answered(self, answered, length, xid, zxid, operation)
+            core.answered(self, answered, size, length, xid, zxid, operation)
 
     def _submit(self, xid: int, operation: Operation, packet: bytes) -> None:
-        core = self.core
+        core, size = self.core, len(packet)
         self._waiting.append(None)
         core.in_process += 1
-        self._outstanding_bytes += len(packet)
+        self._outstanding_bytes += size
+        if size > SMALL_WRITE_BYTES and core.memory.write_begun(size):
+            core.dirty[self] = None
         core.submit(Request(self, self.session_id, xid, operation, packet, core.now_ms, self.identities))
         if self._outstanding_bytes > OUTSTANDING_BYTES_MAX or core.in_process > core.outstanding_limit:
             core.dirty[self] = None
+            core.memory.receive_bytes = RECEIVE_BYTES_TIGHT
 
     def _unexpected(self, operation: Operation) -> int:
         """A handler failed in a way that none should: logged, and answered as the original answers it."""
@@ -335,35 +354,42 @@ class ServerConnection:
     def _unimplemented(self, xid: int, opcode: int) -> None:
         """The answer to an opcode that does not exist, behind which the connection closes."""
         _log.info("session 0x%s: unknown request type %d", hex64(self.session_id), opcode)
-        self._reply(xid, -1, ErrorCode.UNIMPLEMENTED, b"")
+        self.reply(xid, ErrorCode.UNIMPLEMENTED, b"", zxid=-1)
         self.close("unknown request type")
 
-    def _connection_request(self, xid: int, operation: Operation, packet: bytes) -> None:
-        """auth and sasl: answered at once with zxid 0, ahead of whatever is in the pipeline."""
-        try:
-            if operation.opcode == OpCode.SASL:
-                GetSASLRequest.decode(packet, 8)
-                self._reply(xid, 0, 0, SetSASLResponse(None).encode())
-                return
-            request = AuthPacket.decode(packet, 8)[0]
-        except JuteError as error:
-            self.close(str(error))
-            return
-        provider = self.core.access.providers.get(request.scheme or "")
-        earned: tuple[Id, ...] = ()
-        if provider is not None and request.auth is not None:
-            earned = provider.authenticate(java_host(self.remote_address[0]), request.auth)
-        elif provider is not None and request.scheme == "ip":
-            earned = provider.authenticate(java_host(self.remote_address[0]), b"")
-        if earned and len(self.identities) < IDENTITIES_MAX:
-            self.identities += tuple(identity for identity in earned if identity not in self.identities)
-            self.core.read_context.identities = self.identities
-            self._reply(xid, 0, 0, b"")
+    # -- what the memory budget tells ----------------------------------------------------------------
+
+    def _note_upload(self) -> None:
+        """It holds the beginning of a large request, or does so no more."""
+        self._is_uploading = self._frames.buffered_bytes > SMALL_BYTES
+        if self._is_uploading:
+            self.core.memory.upload(self, self._frames.wanted_bytes, self.core.now_ms)
+            if self.is_paused:
+                self.core.dirty[self] = None
         else:
-            _log.warning("session 0x%s: authentication failed", hex64(self.session_id))
-            self.core.stats.auth_failed_count += 1
-            self._reply(xid, 0, ErrorCode.AUTH_FAILED, b"")
-            self.close("authentication failed")
+            self.core.memory.upload_ended(self)
+
+    def input_changed(self) -> None:
+        """It may be read again."""
+        self.core.dirty[self] = None
+
+    def output_waits(self) -> None:
+        """The socket does not take what there is to send, or has taken it all by now."""
+        if self.unsent_bytes:
+            self.core.memory.output_waits(self, self.core.now_ms)
+        else:
+            self.core.memory.output_gone(self)
+
+    def heard(self) -> None:
+        """Something has come, though it can't be read now: the session lives."""
+        if self.state is _ESTABLISHED:
+            self.core.sessions.touch(self.session_id, self.session_timeout_ms, self.core.now_ms)
+
+    def cut_off(self, reason: str) -> None:
+        """Close at once, and send nothing more."""
+        _log.warning("%s:%d is cut off: %s", *self.remote_address, reason)
+        self.abort(reason)
+        self.out.clear()
 
     # -- output ------------------------------------------------------------------------------------
 
@@ -377,6 +403,7 @@ class ServerConnection:
         self.unsent_bytes += len(frame)
         core = self.core
         core.stats.packets_sent += 1
+        core.stats.watch_bytes += len(frame) - 4
         self.stats.packets_sent += 1
         core.dirty[self] = None
         if self.unsent_bytes > UNSENT_EVENTS_BYTES_MAX:
@@ -386,7 +413,10 @@ class ServerConnection:
         """A write (or barrier) of this connection is through: reply, then let reads behind it run."""
         core = self.core
         core.in_process -= 1
-        self._outstanding_bytes -= len(request.frame)
+        size = len(request.frame)
+        self._outstanding_bytes -= size
+        if size > SMALL_WRITE_BYTES:
+            core.memory.write_ended(size)
         if self.state is _OPENING:
             if request.error:
                 # The original sends this where an answer to the handshake is expected.
@@ -408,7 +438,7 @@ class ServerConnection:
             return
         if request.operation.opcode == OpCode.CREATE_SESSION and not request.error:
             # A client may send this as a request; the original answers it like another handshake.
-            password = session_password(self.session_id)
+            password = core.passwords.of(self.session_id)
             self._connect_response(self.session_timeout_ms, self.session_id, password)
         else:
             self._answer(request, core.tree.last_processed_zxid, request.cxid, request.error, body)
@@ -422,6 +452,8 @@ class ServerConnection:
             self._reads_waiting -= 1
             core.in_process -= 1
             self._answer_read(behind)
+            if self.unsent_bytes > OUT_BYTES_MAX:
+                core.memory.output_bursts(self, core.now_ms)
 
     def _answer_read(self, request: Request) -> None:
         core, operation = self.core, request.operation
@@ -456,12 +488,21 @@ class ServerConnection:
         self.out.append(_REPLY.pack(length + 16, xid, zxid, error) + body)
         self.unsent_bytes += length + 20
         core.dirty[self] = None
-        core.stats.record_answer(core.now_ms - request.received_ms, length)
+        counts = core.stats
+        tag = request.operation.tag
+        if request.operation.kind is _WRITE:
+            latencies = counts.update_latencies
+            if error:
+                tag = NO_OPERATION
+        else:
+            latencies = counts.read_latencies
+        counts.record_answer(core.now_ms - request.received_ms, length, latencies)
         stats = self.stats
         stats.packets_sent += 1
-        stats.record_response(request.cxid, zxid, request.operation.tag, request.received_ms, core.now_ms)
+        stats.record_response(request.cxid, zxid, tag, request.received_ms, core.now_ms)
 
-    def _reply(self, xid: int, zxid: int, error: int, body: bytes) -> None:
+    def reply(self, xid: int, error: int, body: bytes, *, zxid: int = 0) -> None:
+        """Answer what does not go through the pipeline."""
         length = len(body)
         self.out.append(_REPLY.pack(length + 16, xid, zxid, error) + body)
         self.unsent_bytes += length + 20
@@ -481,10 +522,10 @@ class ServerConnection:
         self.core.connect(self, request)
 
     def session_established(self) -> None:
-        """The handshake succeeded: answer it and go on with what came behind it."""
+        """The handshake succeeded: answer it. What came behind it goes on when that has been sent."""
         self.state = _ESTABLISHED
-        self._connect_response(self.session_timeout_ms, self.session_id, session_password(self.session_id))
-        self.resume()
+        password = self.core.passwords.of(self.session_id)
+        self._connect_response(self.session_timeout_ms, self.session_id, password)
 
     def session_refused(self) -> None:
         """Unknown session or wrong password: the client reads it as expired."""
@@ -516,6 +557,8 @@ class ServerConnection:
 
     def abort(self, reason: str) -> None:
         """Close at once: what does not go out with one last send is lost."""
+        if reason == CLOSED_BY_OTHER_END and self.state < _CLOSING:
+            self.core.database.metrics.add("connection_drop_count")
         self.close(reason)
         self.close_deadline_ms = 0
         self.core.dirty[self] = None
@@ -525,5 +568,6 @@ class ServerConnection:
         self.close("connection lost")
         self.state = State.CLOSED
         self.out.clear()
+        self._frames.take_all()
         self.unsent_bytes = 0
         self.core.connection_closed(self)

@@ -9,25 +9,47 @@ given bytes, ``tick`` is told the time.
 from __future__ import annotations
 
 import logging
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+from typing import TYPE_CHECKING, Final
 
+from ..jute.codes import OpCode
 from ..jute.ids import SessionId, hex64
 from ..jute.proto import ConnectRequest
 from ..jute.txn import CreateSessionTxn
 from .acl import AccessControl
-from .auth.registry import default_providers
+from .auth.registry import providers_of
+from .auth.security import NOTHING_SPECIAL
+from .change_records import OutstandingChanges
 from .connection import ServerConnection, State
+from .container_manager import ContainerManager
 from .database import ZKDatabase
 from .endpoint import Dirty
+from .final import FinalRequestProcessor
 from .four_letter_dumps import TRACE_MASK_DEFAULT
 from .gauges import Value
+from .memory_budget import MemoryBudget
 from .ops.context import Operation, ReadContext
-from .ops.table import CLOSE_SESSION, CREATE_SESSION, OPERATIONS
+from .ops.delete import DeleteContainer
+from .ops.table import CLOSE_SESSION, CREATE_SESSION, DELETE_CONTAINER, OPERATIONS
+from .process_facts import file_descriptors_max
 from .request import Request
 from .server_stats import ServerStats, SizeStats
-from .sessions import SessionTracker, check_password
+from .session_passwords import SessionPasswords
+from .sessions import SessionTracker
 from .settings_table import Config
+from .throttle import ConnectionThrottle
+
+if TYPE_CHECKING:
+    from .admin.view import EnsembleFacts
+    from .auth.sasl import Nonces
+    from .throttled_connection import Gates
+
+_PING = OPERATIONS[OpCode.PING]
+DESCRIPTORS_KEPT: Final = 64
+"""File descriptors that clients do not get: without one for the next log file the server would end."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +64,8 @@ class ServerCore(ABC):
         dirty: where connections with output put themselves.
         now_ms: current time of a clock that never jumps.
         wall_ms: current wall time, ms since 1970.
+        random: source of what nobody may foresee.
+        memory: what clients may hold; one of its own unless given.
     """
 
     submit: Callable[[Request], None]
@@ -56,6 +80,8 @@ class ServerCore(ABC):
         dirty: Dirty,
         now_ms: int,
         wall_ms: int,
+        random: Random,
+        memory: MemoryBudget | None = None,
     ) -> None:
         self.config = config
         self.database = database
@@ -64,21 +90,27 @@ class ServerCore(ABC):
         self.now_ms = now_ms
         self.wall_ms = wall_ms
         self.port = config.client_port
+        self.secure_port = config.secure_client_port
         self.is_serving = True
         self.stats = ServerStats()
         self.trace_mask = TRACE_MASK_DEFAULT
         self.access = AccessControl(
-            default_providers(
-                digest_enabled=config.digest_auth_enabled,
-                super_digest=config.super_digest or None,
-                digest_algorithm=config.digest_auth_algorithm,
-            ),
+            providers_of(config, lambda: self.tree.nodes["/key"].data if "/key" in self.tree.nodes else None),
             skip=config.skip_acl,
         )
+        self.security = config.security or NOTHING_SPECIAL
+        self.sasl = self.security.sasl
+        self.enforced_schemes = self.security.enforced_schemes
+        self.passwords = SessionPasswords(self.security.session_secret)
+        self._random = random
+        self._nonces: Nonces | None = None
         self.read_context = ReadContext(self.tree, self.access, OPERATIONS)
         self.sessions = sessions
         self.open_connections: dict[ServerConnection, None] = {}
         self._per_host: dict[str, int] = {}
+        descriptors = file_descriptors_max()
+        most = sys.maxsize if descriptors < 0 else max(descriptors - DESCRIPTORS_KEPT, 1)
+        self._connections_max = min(config.max_cnxns or sys.maxsize, most)
         self.by_session: dict[int, ServerConnection] = {}
         self.dirty = dirty
         self.in_process = 0
@@ -87,6 +119,23 @@ class ServerCore(ABC):
         self.time_is_up: Callable[[], bool] = lambda: False
         """Whether a connection should leave the rest of its batch for later; the shell sets it."""
         self._started_ms = now_ms
+        self.memory = memory or MemoryBudget(config.client_memory_bytes, config.jute_max_buffer_bytes)
+        self.memory.guard(self.tree.watches)
+        self.throttle: ConnectionThrottle | None = None
+        """How many handshakes are taken; None for all."""
+        self.gates: Gates | None = None
+        """What requests have to pass before they are looked at; None for nothing."""
+        if config.request_throttle_max_requests > 0 or config.large_request_threshold_bytes > 0:
+            from .throttled_connection import Gates
+
+            self.gates = Gates(config, self)
+        self._container_manager: ContainerManager | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether connections with requests under way are not read for now."""
+        memory = self.memory
+        return self.in_process > self.outstanding_limit or memory.write_bytes > memory.write_bytes_max
 
     @property
     @abstractmethod
@@ -101,17 +150,20 @@ class ServerCore(ABC):
 
     def accept(self, remote_address: tuple[str, int]) -> ServerConnection | None:
         """A connection from a client, or None if there are too many (``maxClientCnxns``, ``maxCnxns``)."""
-        total_max, per_host_max = self.config.max_cnxns, self.config.max_client_cnxns
-        if total_max and len(self.open_connections) >= total_max:
-            _log.warning("too many connections: maxCnxns is %d", total_max)
+        total_max, per_host_max = self._connections_max, self.config.max_client_cnxns
+        if len(self.open_connections) >= total_max:
+            _log.warning("too many connections: no more than %d are taken", total_max)
+            self.database.metrics.add("connection_rejected")
             return None
         host = remote_address[0]
         same_host = self._per_host.get(host, 0)
         if per_host_max and same_host >= per_host_max:
             _log.warning("too many connections from %s: maxClientCnxns is %d", host, per_host_max)
+            self.database.metrics.add("connection_rejected")
             return None
         self._per_host[host] = same_host + 1
-        connection = ServerConnection(self, remote_address)
+        new_connection = ServerConnection if self.gates is None else self.gates.connection
+        connection = new_connection(self, remote_address)
         self.open_connections[connection] = None
         return connection
 
@@ -125,22 +177,68 @@ class ServerCore(ABC):
         now_ms = self.now_ms
         for session_id in self.sessions.expired(now_ms):
             _log.info("expiring session 0x%s", hex64(session_id))
+            self.database.metrics.add("stale_sessions_expired")
             self.submit(Request(None, session_id, 0, CLOSE_SESSION, b"", now_ms))
         oldest = now_ms - self.config.sessionless_cnxn_timeout_ms
         for connection in list(self.open_connections):
             if connection.state < State.OPENING and connection.established_ms < oldest:
+                self.database.metrics.add("sessionless_connections_expired")
                 connection.abort("no session in time")
             elif connection.state is State.CLOSING and connection.close_deadline_ms < now_ms:
                 self.dirty[connection] = None
+        if self._container_manager is not None:
+            self._container_manager.tick(now_ms, self.wall_ms)
+        if self.gates is not None:
+            self.gates.tick()
+        self.memory.tick(now_ms)
 
     def next_tick_ms(self) -> int:
         """How long until ``tick`` has something to do, at most one tick."""
-        return min(self.sessions.wait_ms(self.now_ms), self.config.tick_time_ms)
+        wait_ms = min(self.sessions.wait_ms(self.now_ms), self.config.tick_time_ms)
+        if self._container_manager is not None:
+            wait_ms = min(wait_ms, self._container_manager.wait_ms(self.now_ms))
+        if self.gates is not None:
+            wait_ms = min(wait_ms, self.gates.wait_ms())
+        return min(wait_ms, self.memory.wait_ms())
+
+    def manage_containers(self) -> None:
+        """From now on remove what is out of use; only a server that prepares writes itself may do that."""
+
+        def submit(asked: DeleteContainer) -> None:
+            request = Request(None, SessionId(0), 0, DELETE_CONTAINER, b"", self.now_ms)
+            request.record = asked
+            self.submit(request)
+
+        self._container_manager = ContainerManager(
+            lambda: self.database.tree, self.config, submit, self.now_ms
+        )
+
+    def final_processor(self, changes: OutstandingChanges) -> FinalRequestProcessor:
+        """The end of a chain over the tree as it is now."""
+        if self.config.audit_enabled:
+            from .audit import AuditedFinalProcessor
+
+            return AuditedFinalProcessor(self.database, changes, self.session_closed, self.access)
+        return FinalRequestProcessor(self.database, changes, self.session_closed)
+
+    def serve_database(self, database: ZKDatabase, sessions: SessionTracker) -> None:
+        """Serve another tree from now on. No client may be connected."""
+        database.metrics = self.database.metrics
+        self.database = database
+        self.tree = database.tree
+        self.read_context = ReadContext(self.tree, self.access, OPERATIONS)
+        self.sessions = sessions
+        self.memory.guard(self.tree.watches)
 
     # -- called by connections -----------------------------------------------------------------------
 
     def connect(self, client: ServerConnection, request: ConnectRequest) -> None:
         """The handshake (``ZooKeeperServer.processConnectRequest``), checks in the original's order."""
+        self.database.metrics.add("connection_request_count")
+        if self.throttle is not None and not self.throttle.admits(bool(request.sessionId), self.now_ms):
+            self.database.metrics.add("connection_rejected")
+            client.close("too many handshakes")
+            return
         if request.lastZxidSeen > self.tree.last_processed_zxid:
             client.close(
                 f"client has seen zxid 0x{hex64(request.lastZxidSeen)},"
@@ -164,13 +262,22 @@ class ServerCore(ABC):
         other = self.by_session.get(session_id)
         if other is not None:
             other.abort("the session moved to another connection")
-        if not check_password(session_id, request.passwd):
+        if not self.passwords.check(session_id, request.passwd):
             _log.warning(
                 "wrong password for session 0x%s from %s:%d", hex64(session_id), *client.remote_address
             )
             client.session_refused()
         else:
+            self.database.metrics.add("connection_revalidate_count")
             self.reopen_session(client, session_id)
+
+    def next_nonce(self) -> bytes:
+        """For a SASL exchange: text never used before."""
+        if self._nonces is None:
+            from .auth.sasl import Nonces
+
+            self._nonces = Nonces(self._random.randbytes(32))
+        return self._nonces.next()
 
     def attach(self, client: ServerConnection, session_id: SessionId) -> None:
         """The session is this connection's from now on."""
@@ -186,6 +293,7 @@ class ServerCore(ABC):
     def connection_closed(self, client: ServerConnection) -> None:
         """Its socket is gone."""
         del self.open_connections[client]
+        self.memory.closed(client)
         host = client.remote_address[0]
         self._per_host[host] -= 1
         if not self._per_host[host]:
@@ -195,14 +303,17 @@ class ServerCore(ABC):
         self,
         client: ServerConnection,
         count: int,
+        size_bytes: int,
         body_bytes: int,
         xid: int,
         zxid: int,
         operation: Operation | None,
     ) -> None:
-        """``count`` reads of one batch were answered at once; the rest is about the last one."""
+        """``count`` reads were answered at once by ``size_bytes``; the rest is about the last one."""
         stats = self.stats
-        stats.record_batch(0, count, count, 0)
+        if not body_bytes and operation is _PING:
+            size_bytes -= 16  # as in the original, answers to pings are not among `response_bytes`
+        stats.record_reads(count, size_bytes)
         if body_bytes:
             stats.record_response_size(body_bytes + 16)
         client.stats.packets_sent += count
@@ -224,6 +335,10 @@ class ServerCore(ABC):
     @property
     def connections(self) -> Iterable[ServerConnection]:
         return self.open_connections
+
+    @property
+    def secure_connections(self) -> Iterable[ServerConnection]:
+        return [connection for connection in self.open_connections if connection.is_secure]
 
     @property
     def outstanding_requests(self) -> int:
@@ -271,8 +386,22 @@ class ServerCore(ABC):
     def role_facts(self) -> Iterable[tuple[str, Value]]:
         return ()
 
+    def more_counts(self) -> Mapping[str, int]:
+        gates = self.gates
+        if gates is None:
+            return {}
+        counts = {"large_requests_rejected": gates.large_rejected}
+        if gates.throttler is not None:
+            counts["stale_requests_dropped"] = gates.throttler.stale_dropped
+            counts["throttled_ops"] = gates.throttler.ops_refused
+        return counts
+
     def role_gauges(self) -> Iterable[tuple[str, Value]]:
         return ()
 
     def role_configuration(self) -> str:
         return ""
+
+    def ensemble_facts(self) -> EnsembleFacts | None:
+        """What this member is in its ensemble, for the commands over HTTP."""
+        return None

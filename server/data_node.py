@@ -10,19 +10,34 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from ..jute.codes import CONTAINER_OWNER
+from ..jute.codes import CONTAINER_OWNER, TTL_MAX_MS
 from ..jute.data import ACL, Stat
 from ..jute.ids import to_signed32
 
 STAT: Final = Struct(">qqqqiiiqiiq")
-_TTL_MASK: Final = 0xFF << 56
+_TTL_OWNER: Final = -1 << 56
+_TTL_MASK: Final = 0xFFFFFF << 40
+_TTL_MARK: Final = 0xFF0000 << 40
 
 
 def wire_owner(ephemeral_owner: int) -> int:
-    """``ephemeralOwner`` as clients see it: containers and TTL nodes show 0 (``EphemeralType.get``)."""
-    if ephemeral_owner == CONTAINER_OWNER or (ephemeral_owner & _TTL_MASK) == _TTL_MASK:
+    """``ephemeralOwner`` as clients see it: containers and TTL nodes show 0 (``EphemeralType.get``).
+
+    It is the same whether or not extended types are enabled.
+    """
+    if ephemeral_owner == CONTAINER_OWNER or (ephemeral_owner & _TTL_MASK) == _TTL_MARK:
         return 0
     return ephemeral_owner
+
+
+def ttl_owner(ttl_ms: int) -> int:
+    """``ephemeralOwner`` of a node with this time to live: 0xff in the top byte, 0 in the two below it."""
+    return _TTL_OWNER | (ttl_ms & TTL_MAX_MS)
+
+
+def ttl_of(ephemeral_owner: int) -> int:
+    """The time to live in ms that an owner made by ``ttl_owner`` stands for."""
+    return ephemeral_owner & TTL_MAX_MS
 
 
 class DataNode:

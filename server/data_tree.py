@@ -10,14 +10,16 @@ Source: ``DataTree``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from ..jute.codes import CONTAINER_OWNER
 from ..jute.data import OPEN_ACL, READ_ACL
 from ..jute.ids import Zxid
 from .acl import AclCache, AclTuple
 from .data_node import DataNode, wire_owner
 from .digest import node_digest
 from .errors import NodeExists, NoNode
+from .quota import QUOTA_NODES, data_changed, node_created, node_deleted, set_up
 from .reply_cache import ReplyCache
 from .watches import Watches
 
@@ -39,6 +41,10 @@ class DataTree:
         self.digest_enabled = digest_enabled
         self.nodes: dict[str, DataNode] = {}
         self.ephemerals: dict[int, dict[str, None]] = {}
+        self.containers: dict[str, None] = {}
+        """Paths of the containers, oldest first."""
+        self.ttls: dict[str, None] = {}
+        """Paths of the nodes with a time to live, oldest first."""
         self.acls = AclCache()
         self.watches = Watches()
         self.replies = ReplyCache()
@@ -46,7 +52,11 @@ class DataTree:
         self.known_digests: dict[str, int] = {}
         """Digests of nodes as the txn being applied leaves them, where preparation knows them already."""
         self.data_bytes = 0
+        self.quotas: dict[str, None] = {}
+        """Paths that have limits (``quota``)."""
         self.last_processed_zxid = Zxid(0)
+        self.on_ephemeral_gone: Callable[[int, str, bool], None] | None = None
+        """Told of each node that goes with its session: session, path, and whether it was there."""
 
     @classmethod
     def fresh(cls, *, digest_enabled: bool = True) -> DataTree:
@@ -118,13 +128,16 @@ class DataTree:
         node = DataNode(data, stored_acl, zxid, zxid, time_ms, time_ms, 0, 0, 0, ephemeral_owner, zxid)
         if parent.children is None:
             parent.children = {}
-        parent.children[path[slash + 1 :]] = None
+        name = path[slash + 1 :]
+        parent.children[name] = None
         parent.tail = parent.names = None
         self.nodes[path] = node
         self.data_bytes += len(path) + (len(data) if data else 0)
-        if ephemeral_owner and wire_owner(ephemeral_owner):
+        if ephemeral_owner:
             self._own(ephemeral_owner, path)
         self._restamp(path, node)
+        if self.quotas or name in QUOTA_NODES:
+            node_created(self, parent_path, name, path, node)
         watches = self.watches
         if watches.data.paths or watches.children.paths:
             watches.node_created(path, zxid, stored_acl, parent_path, parent.acl)
@@ -162,11 +175,9 @@ class DataTree:
         self.data_bytes -= len(path) + (len(node.data) if node.data else 0)
         self.acls.remove(node.acl)
         if node.ephemeral_owner:
-            owned = self.ephemerals.get(node.ephemeral_owner)
-            if owned is not None:
-                owned.pop(path, None)
-                if not owned:
-                    del self.ephemerals[node.ephemeral_owner]
+            self._disown(node.ephemeral_owner, path)
+        if self.quotas:
+            node_deleted(self, parent_path, path, node)
         watches = self.watches
         if watches.data.paths or watches.children.paths:
             watches.node_deleted(path, zxid, node.acl, parent_path, parent.acl)
@@ -178,13 +189,16 @@ class DataTree:
         node = self.nodes.get(path)
         if node is None:
             raise NoNode
-        self.data_bytes += (len(data) if data else 0) - (len(node.data) if node.data else 0)
+        bytes_diff = (len(data) if data else 0) - (len(node.data) if node.data else 0)
+        self.data_bytes += bytes_diff
         node.data = data
         node.mtime = time_ms
         node.mzxid = zxid
         node.version = version
         node.tail = None
         self._restamp(path, node)
+        if self.quotas:
+            data_changed(self, path, bytes_diff)
         if self.watches.data.paths:
             self.watches.data_changed(path, zxid, node.acl)
         return node
@@ -216,11 +230,15 @@ class DataTree:
         """
         everything = dict.fromkeys(paths or ())
         everything.update(self.ephemerals.pop(session_id, {}))
+        tell = self.on_ephemeral_gone
         for path in everything:
+            was_there = True
             try:
                 self.delete(path, zxid)
             except NoNode:
-                continue
+                was_there = False
+            if tell is not None:
+                tell(session_id, path, was_there)
 
     # -- loading and saving ----------------------------------------------------------------------
 
@@ -239,21 +257,21 @@ class DataTree:
             if parent.children is None:
                 parent.children = {}
             parent.children[path[slash + 1 :]] = None
-            owner = node.ephemeral_owner
-            if owner and wire_owner(owner):
-                self._own(owner, path)
+            if node.ephemeral_owner:
+                self._own(node.ephemeral_owner, path)
         self.nodes[path] = node
         self.data_bytes += len(path) + (len(node.data) if node.data else 0)
         self._restamp(path, node)
 
     def finish_loading(self) -> None:
-        """After the last row: the root's second name, the node of the configuration, unused ACLs."""
+        """After the last row: the root's second name, the configuration's node, quotas, unused ACLs."""
         root = self.nodes[""]
         self.nodes["/"] = root
         self.data_bytes += 1 + (len(root.data) if root.data else 0)
         if CONFIG_NODE not in self.nodes and "/zookeeper" in self.nodes:
             node = DataNode(b"", self.acls.add(READ_ACL), 0, 0, 0, 0, 0, 0, -1, 0, 0)
             self._attach(CONFIG_NODE, node)
+        set_up(self)
         self.acls.purge_unused()
 
     def rows_since(self, snapshot_zxid: int, acl_ids: dict[AclTuple, int]) -> Iterator[NodeRow]:
@@ -291,11 +309,30 @@ class DataTree:
 
     # -- bookkeeping -----------------------------------------------------------------------------
 
-    def _own(self, session_id: int, path: str) -> None:
-        owned = self.ephemerals.get(session_id)
-        if owned is None:
-            owned = self.ephemerals[session_id] = {}
-        owned[path] = None
+    def _own(self, ephemeral_owner: int, path: str) -> None:
+        """Note a node that is not to stay for ever: whose it is, or of which kind."""
+        if wire_owner(ephemeral_owner):
+            owned = self.ephemerals.get(ephemeral_owner)
+            if owned is None:
+                owned = self.ephemerals[ephemeral_owner] = {}
+            owned[path] = None
+        elif ephemeral_owner == CONTAINER_OWNER:
+            self.containers[path] = None
+        else:
+            self.ttls[path] = None
+
+    def _disown(self, ephemeral_owner: int, path: str) -> None:
+        """Forget such a node."""
+        if wire_owner(ephemeral_owner):
+            owned = self.ephemerals.get(ephemeral_owner)
+            if owned is not None:
+                owned.pop(path, None)
+                if not owned:
+                    del self.ephemerals[ephemeral_owner]
+        elif ephemeral_owner == CONTAINER_OWNER:
+            self.containers.pop(path, None)
+        else:
+            self.ttls.pop(path, None)
 
     def _restamp(self, path: str, node: DataNode) -> None:
         """Bring the tree digest up to date with a changed node."""

@@ -21,6 +21,7 @@ from ..storage.snap_log import RestorePlan, StartingPoint
 from .data_tree import DataTree
 from .digest import as_long
 from .errors import KeeperError
+from .metrics import ServerMetrics
 from .ops.context import TxnContext
 from .ops.table import OPERATIONS
 
@@ -84,6 +85,9 @@ class ZKDatabase:
         self.sessions: dict[int, int] = {}
         """Timeout in ms by session id, as applied."""
         self.digest_mismatches = 0
+        self.metrics = ServerMetrics()
+        self.clock: Callable[[], int] = lambda: 0
+        """Time in ms, to measure by how long restoring takes; a shell sets it."""
         self.digest_log: deque[tuple[int, int]] = deque(maxlen=DIGEST_LOG_LIMIT)
         """Zxid and digest of the tree at every 128th zxid, oldest first; what ``hash`` answers."""
         self._context = TxnContext(self.tree, OPERATIONS)
@@ -96,14 +100,25 @@ class ZKDatabase:
         self._context = TxnContext(tree, OPERATIONS)
         self._digest_from_zxid = 0
 
+    def reset_metrics(self) -> None:
+        """Every count starts again (``srst``)."""
+        self.metrics.reset()
+        self.digest_mismatches = 0
+        for fired in self.tree.watches.fired:
+            fired.reset()
+
     def restore(self, plan: RestorePlan, replayed_txn: Callable[[int, bytes], None] | None = None) -> int:
         """Rebuild tree and sessions from disk; returns how many txns were replayed.
 
         ``replayed_txn`` is told zxid and payload of each.
         Raises StorageError (``Corrupt`` names file, offset and zxid) when that can't be done truthfully.
         """
+        clock, observe = self.clock, self.metrics.observe
+        began_ms = clock()
         if plan.snapshot is not None:
             self._load_snapshot(plan)
+        loaded_ms = clock()
+        observe("startup_snap_load_time", loaded_ms - began_ms)
         replayed = 0
         if plan.start is StartingPoint.DATA:
             for entry in plan.entries():
@@ -117,7 +132,10 @@ class ZKDatabase:
                 if replayed_txn is not None:
                     replayed_txn(entry.zxid, entry.payload)
                 replayed += 1
+            observe("startup_txns_loaded", replayed)
+            observe("startup_txns_load_time", clock() - loaded_ms)
         self._drop_orphans()
+        observe("dbinittime", clock() - began_ms)
         return replayed
 
     def _load_snapshot(self, plan: RestorePlan) -> None:

@@ -11,16 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+CLOSED_BY_OTHER_END = "closed by the other end"
+"""Why a connection is aborted whose socket can't be read any more."""
+
 
 class Endpoint(Protocol):
     """What the owner of a socket needs of a connection."""
 
-    out: list[bytes]
-    """Bytes to send; the owner takes all of it at once and clears the list."""
     unsent_bytes: int
     """Bytes put into ``out`` that no socket has taken yet: the endpoint adds, the owner subtracts."""
     close_deadline_ms: int
     """When a closing endpoint is dropped, whether or not its last bytes have gone."""
+
+    @property
+    def out(self) -> list[bytes]:
+        """Bytes to send; the owner takes all of it at once and clears the list."""
 
     @property
     def wants_input(self) -> bool:
@@ -45,6 +50,26 @@ class Endpoint(Protocol):
 
     def closed(self) -> None:
         """The socket is gone. Called once, and last."""
+
+
+def innermost(endpoint: Endpoint) -> Endpoint:
+    """The one that puts itself into ``dirty``: the inner one, where another endpoint is wrapped around it."""
+    inner: Endpoint = getattr(endpoint, "inner", endpoint)
+    return inner
+
+
+def tell_output_waits(endpoint: Endpoint) -> None:
+    """Tell those that want to know that the socket does not take what they send, or has taken it by now."""
+    tell: Callable[[], None] | None = getattr(innermost(endpoint), "output_waits", None)
+    if tell is not None:
+        tell()
+
+
+def tell_heard(endpoint: Endpoint) -> None:
+    """Tell those that want to know that something has come for them, though it can't be read now."""
+    tell: Callable[[], None] | None = getattr(innermost(endpoint), "heard", None)
+    if tell is not None:
+        tell()
 
 
 Dirty = dict[Endpoint, None]

@@ -92,5 +92,17 @@ class ReconfigInProgress(KeeperError):
     code = ErrorCode.RECONFIG_IN_PROGRESS
 
 
+class QuotaExceeded(KeeperError):
+    code = ErrorCode.QUOTA_EXCEEDED
+
+
+class TooManyWatches(KeeperError):
+    """The connection has been cut off for them: nobody hears this."""
+
+
+class ThrottledOp(KeeperError):
+    code = ErrorCode.THROTTLED_OP
+
+
 class NewConfigNoQuorum(KeeperError):
     code = ErrorCode.NEW_CONFIG_NO_QUORUM

@@ -20,10 +20,10 @@ from typing import Final, Protocol
 import trio
 
 from ..storage.txn_log import LogBatch
-from .endpoint import Accept, Dirty, Endpoint
+from .endpoint import CLOSED_BY_OTHER_END, Accept, Dirty, Endpoint, innermost, tell_heard, tell_output_waits
 from .log_thread import LogThread
+from .memory_budget import RECEIVE_BYTES, MemoryBudget
 
-RECEIVE_BYTES: Final = 1 << 16
 LINGER_S: Final = 0.001
 """How long to wait in epoll itself before waiting through trio. The next request of a client that works
 without pipelining, and the answer of the disk, come within that; going through trio doubles their cost."""
@@ -32,8 +32,16 @@ BUSY_S: Final = 0.005
 BACKGROUND_S: Final = 0.001
 """and this often while one of them is known to have much to do."""
 
-REQUESTS_S: Final = 0.02
+REQUESTS_S: Final = 0.01
 """Requests of one batch that would take longer than this are interrupted for those of other clients."""
+BULK_S: Final = 0.01
+"""How long those take in a row who say or hear much at a time, before all others get their turn."""
+BULK_BYTES: Final = 1 << 12
+"""How much that is."""
+GATHER_BYTES: Final = 1 << 18
+"""More than this is sent piece by piece."""
+PIECES_MAX: Final = 256
+"""How many of them the system is given at a time."""
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _log = logging.getLogger(__name__)
@@ -44,6 +52,7 @@ class Core(Protocol):
 
     time_is_up: Callable[[], bool]
     dirty: Dirty
+    memory: MemoryBudget
     now_ms: int
 
     @property
@@ -69,10 +78,11 @@ class Core(Protocol):
 class _Stream:
     """A socket and its endpoint."""
 
-    __slots__ = ("dialled", "endpoint", "fd", "mask", "muted", "socket", "unsent")
+    __slots__ = ("dialled", "endpoint", "fd", "is_bulky", "mask", "muted", "socket", "unsent")
 
     # ``unsent`` is what the socket did not take; nothing more is tried until epoll says that it can.
     # ``dialled``: the address of a connection that was made from here. ``muted``: it is cut off in silence.
+    # ``is_bulky``: it said or heard much at a time when it was read last.
 
     def __init__(
         self, sock: socket.socket, endpoint: Endpoint, dialled: tuple[str, int] | None, muted: bool
@@ -83,6 +93,7 @@ class _Stream:
         self.dialled = dialled
         self.mask = 0 if muted else _IN
         self.muted = muted
+        self.is_bulky = False
         self.unsent: memoryview | None = None
 
 
@@ -113,6 +124,11 @@ class EventLoop:
         self._streams: dict[int, _Stream] = {}
         self._by_endpoint: dict[Endpoint, _Stream] = {}
         self._listening: dict[int, _Listening] = {}
+        self._memory = core.memory
+        self._bulky: dict[_Stream, None] = {}
+        """Streams to be read that let all others go first."""
+        self._resumed: list[Endpoint] = []
+        """Endpoints that have had their turn: they come behind those that have not."""
         self._closing: dict[_Stream, None] = {}
         """Streams that are to be closed, and whose last bytes the other end does not take."""
         self._epoll = select.epoll()
@@ -126,6 +142,8 @@ class EventLoop:
         self._tick_sooner: trio.Event | None = None
         self.background_work = False
         """Whether another task has much to do (a snapshot): it then gets its turn sooner."""
+        self.on_tick: list[Callable[[int], None]] = []
+        """Called, with the time, when the core has done what is due."""
         self.after_batch: Callable[[], None] | None = None
         """Called when a batch of inputs has been handled, before anything is awaited."""
 
@@ -162,7 +180,7 @@ class EventLoop:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = _Stream(sock, endpoint, dialled, dialled is not None and self._is_muted(*dialled))
         self._streams[stream.fd] = stream
-        self._by_endpoint[endpoint] = stream
+        self._by_endpoint[endpoint] = self._by_endpoint[innermost(endpoint)] = stream
         self._epoll.register(stream.fd, stream.mask)
 
     def cut(self, may_keep: Callable[[str, int], bool]) -> None:
@@ -224,11 +242,14 @@ class EventLoop:
                 await self._tick_sooner.wait()
             self.poll_once()
             core.tick()
+            for also in self.on_tick:
+                also(core.now_ms)
             self._drop_overdue()
             self._resume_accepting()
             self.pump()
             while core.dirty:
                 await trio.lowlevel.checkpoint()
+                self._turn_ends = time.monotonic() + REQUESTS_S
                 self.pump()
 
     def tick_sooner(self) -> None:
@@ -258,24 +279,35 @@ class EventLoop:
     def poll_once(self) -> None:
         """Handle what is there already. A client's ping that waits in its socket counts before its expiry."""
         self._handle(self._epoll.poll(0))
+        for stream in self._bulky:
+            tell_heard(stream.endpoint)
 
     def _handle(self, events: list[tuple[int, int]]) -> None:
         core, streams = self._core, self._streams
         now = time.monotonic()
         self._turn_ends = now + REQUESTS_S
         core.set_time(int(now * 1000), wall_ms())
+        if self._memory.receive_bytes != RECEIVE_BYTES:
+            self._memory.new_turn()
         for fd, mask in events:
             stream = streams.get(fd)
             if stream is not None:
                 if mask & _OUT:
                     self._send_rest(stream)
                 if mask & ~_OUT:
-                    self._receive(stream)
+                    if stream.is_bulky and mask & ~_OUT == _IN:
+                        self._bulky[stream] = None
+                    else:
+                        self._receive(stream)
+                        if stream.is_bulky and time.monotonic() > self._turn_ends:
+                            break  # the others are found ready again, and this one waits then
             elif fd == self._log_fd:
                 self._log_thread.finished()
                 core.flushed()
             elif fd in self._listening:
                 self._accept(self._listening[fd])
+        if self._bulky:
+            self._receive_bulky(now + BULK_S)
         self.pump()
         if self._idle is not None and core.idle:
             self._idle.set()
@@ -286,6 +318,8 @@ class EventLoop:
         batch = core.take_batch()
         if batch is not None:
             self._log_thread.submit(batch)
+        if self._memory.gone:
+            self._drop_gone()
         if core.dirty:
             dirty = list(core.dirty)
             core.dirty.clear()
@@ -293,6 +327,11 @@ class EventLoop:
                 stream = self._by_endpoint.get(endpoint)
                 if stream is not None:
                     self._flush(stream)
+        if self._resumed:
+            for endpoint in self._resumed:
+                core.dirty.pop(endpoint, None)
+                core.dirty[endpoint] = None
+            self._resumed.clear()
         if self.after_batch is not None:
             self.after_batch()
 
@@ -323,38 +362,84 @@ class EventLoop:
 
     def _receive(self, stream: _Stream) -> None:
         try:
-            chunk = stream.socket.recv(RECEIVE_BYTES)
+            chunk = stream.socket.recv(self._memory.receive_bytes)
         except BlockingIOError:
             return
         except OSError:
             chunk = b""
         if not chunk:
             # One that only closed its sending side still gets what can be sent at once.
-            stream.endpoint.abort("closed by the other end")
+            stream.endpoint.abort(CLOSED_BY_OTHER_END)
             return
-        stream.endpoint.receive(chunk)
+        endpoint = stream.endpoint
+        endpoint.receive(chunk)
+        stream.is_bulky = len(chunk) >= BULK_BYTES
+        if endpoint.unsent_bytes > BULK_BYTES:
+            # Sent before others are read, so that not everybody's answers are held at the same time.
+            stream.is_bulky = True
+            self._flush(stream)
+
+    def _drop_gone(self) -> None:
+        """Free at once what those hold who were cut off to free it."""
+        for endpoint in self._memory.gone:
+            stream = self._by_endpoint.get(endpoint)
+            if stream is not None:
+                self._drop(stream)
+        self._memory.gone.clear()
+
+    def _receive_bulky(self, deadline: float) -> None:
+        """Read those that waited longest; who has to wait until the next batch is found ready there."""
+        bulky = self._bulky
+        while bulky:
+            stream = next(iter(bulky))
+            del bulky[stream]
+            if stream.fd in self._streams and stream.mask & _IN:
+                self._receive(stream)
+                if time.monotonic() > deadline:
+                    return
 
     def _flush(self, stream: _Stream) -> None:
         """One send for everything an endpoint has to say; then see whether it is read, resumed or closed."""
         endpoint = stream.endpoint
-        out = endpoint.out
-        if out and stream.unsent is None and not stream.muted:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            out.clear()
-            self._send(stream, memoryview(data))
+        if endpoint.out:
+            self._send_out(stream)
         if stream.unsent is None:
             if endpoint.is_closing:
                 self._drop(stream)
                 return
             if endpoint.has_backlog:
-                endpoint.resume()
-                self._core.dirty[endpoint] = None
+                if time.monotonic() < self._turn_ends:
+                    endpoint.resume()
+                    self._resumed.append(endpoint)
+                    if endpoint.unsent_bytes > BULK_BYTES:
+                        self._send_out(stream)
+                else:
+                    self._core.dirty[endpoint] = None
         elif endpoint.is_closing:
             if endpoint.close_deadline_ms < self._core.now_ms:
                 self._drop(stream)
                 return
             self._closing[stream] = None
+        if stream.unsent is not None and not endpoint.is_closing:
+            tell_output_waits(endpoint)
+            if self._memory.gone:
+                self._drop_gone()
+                if stream.socket.fileno() < 0:
+                    return
         self._set_mask(stream)
+
+    def _send_out(self, stream: _Stream) -> None:
+        """Send what an endpoint has to say, unless something it said before is still on its way."""
+        endpoint = stream.endpoint
+        out = endpoint.out
+        if stream.unsent is not None or stream.muted:
+            return
+        if endpoint.unsent_bytes > GATHER_BYTES and 1 < len(out) < endpoint.unsent_bytes // BULK_BYTES:
+            self._send_pieces(stream, out)
+        else:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
+            self._send(stream, memoryview(data))
 
     def _drop_overdue(self) -> None:
         """Whoever does not take the last bytes does not get them."""
@@ -385,9 +470,34 @@ class EventLoop:
         stream.endpoint.unsent_bytes -= sent
         stream.unsent = data[sent:] if sent < len(data) else None
 
+    def _send_pieces(self, stream: _Stream, out: list[bytes]) -> None:
+        """Send much without making one piece of it, which would hold it all once more."""
+        while out and stream.unsent is None:
+            pieces = out[:PIECES_MAX]
+            try:
+                sent = stream.socket.sendmsg(pieces)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                out.clear()
+                stream.endpoint.abort("the other end is gone")
+                return
+            stream.endpoint.unsent_bytes -= sent
+            whole = 0
+            for piece in pieces:
+                if sent < len(piece):
+                    stream.unsent = memoryview(piece)[sent:]
+                    whole += 1
+                    break
+                sent -= len(piece)
+                whole += 1
+            del out[:whole]
+
     def _send_rest(self, stream: _Stream) -> None:
         if stream.unsent is not None:
             self._send(stream, stream.unsent)
+            if stream.unsent is None:
+                tell_output_waits(stream.endpoint)
         self._core.dirty[stream.endpoint] = None
 
     def _resume_accepting(self) -> None:
@@ -400,10 +510,14 @@ class EventLoop:
 
     def _drop(self, stream: _Stream) -> None:
         """The socket goes; what it still had to send is lost."""
-        del self._streams[stream.fd], self._by_endpoint[stream.endpoint]
+        del self._streams[stream.fd]
+        for endpoint in {stream.endpoint, innermost(stream.endpoint)}:
+            del self._by_endpoint[endpoint]
         self._closing.pop(stream, None)
+        self._bulky.pop(stream, None)
         self._epoll.unregister(stream.fd)
         stream.socket.close()
+        stream.unsent = None
         stream.endpoint.closed()
 
 

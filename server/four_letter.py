@@ -23,7 +23,7 @@ from typing import Final, Protocol
 
 from . import four_letter_dumps as dumps
 from .database import ZKDatabase
-from .gauges import Value, count, gauges
+from .gauges import Value, count, monitor_values
 from .java_text import java_address, java_double, java_hex
 from .process_facts import directory_size_bytes, environment
 from .server_stats import ConnectionStats, ServerStats, SizeStats
@@ -40,8 +40,6 @@ WORD_BYTES: Final = 4
 
 _STMK: Final = b"stmk"
 """The only word that something follows."""
-
-_NO_SECURE_PORT: Final = -1
 
 
 class ConnectionView(Protocol):
@@ -112,7 +110,11 @@ class ServerView(Protocol):
 
     @property
     def port(self) -> int:
-        """The client port it is bound to."""
+        """The client port it is bound to; -1 for none."""
+
+    @property
+    def secure_port(self) -> int:
+        """The client port for TLS it is bound to; -1 for none."""
 
     @property
     def connections(self) -> Iterable[ConnectionView]:
@@ -164,6 +166,9 @@ class ServerView(Protocol):
 
     def role_facts(self) -> Iterable[tuple[str, Value]]:
         """What `mntr` says of the role, behind the server's state."""
+
+    def more_counts(self) -> Mapping[str, int]:
+        """Counters of `mntr` that other parts keep, by name, brought up to date when asked for."""
 
     def role_gauges(self) -> Iterable[tuple[str, Value]]:
         """The gauges of the role."""
@@ -301,10 +306,10 @@ def _conf(view: ServerView) -> str:
     if not view.is_serving:
         return NOT_SERVING
     config = view.config
-    snapshots, logs = _version_folders(config)
+    snapshots, logs = version_folders(config)
     values: Mapping[str, object] = {
         "clientPort": view.port,
-        "secureClientPort": _NO_SECURE_PORT,
+        "secureClientPort": view.secure_port,
         "dataDir": snapshots,
         "dataDirSize": directory_size_bytes(snapshots),
         "dataLogDir": logs,
@@ -322,7 +327,7 @@ def _conf(view: ServerView) -> str:
 def _dirs(view: ServerView) -> str:
     if not view.is_serving:
         return NOT_SERVING
-    snapshots, logs = _version_folders(view.config)
+    snapshots, logs = version_folders(view.config)
     return f"datadir_size: {directory_size_bytes(snapshots)}\nlogdir_size: {directory_size_bytes(logs)}\n"
 
 
@@ -333,13 +338,15 @@ def _envi(view: ServerView) -> str:
 def _mntr(view: ServerView) -> str:
     if not view.is_serving:
         return NOT_SERVING
-    return "".join(f"zk_{name}\t{_number(value)}\n" for name, value in gauges(view))
+    return "".join(f"zk_{name}\t{_number(value)}\n" for name, value in monitor_values(view))
 
 
 def _srst(view: ServerView) -> str:
     if not view.is_serving:
         return NOT_SERVING
     view.stats.reset()
+    view.more_counts()  # what it had not told yet is over as well
+    view.database.reset_metrics()
     if view.proposal_sizes is not None:
         view.proposal_sizes.reset()
     return "Server stats reset.\n"
@@ -376,7 +383,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
 _WORDS: Final = frozenset((TELNET_CLOSE, _STMK, *(word.encode() for word in _COMMANDS)))
 
 
-def _version_folders(config: Config) -> tuple[str, str]:
+def version_folders(config: Config) -> tuple[str, str]:
     """Where snapshots and logs are, in full (FileTxnSnapLog.getSnapDir and getDataLogDir)."""
     return (
         os.path.join(os.path.abspath(config.data_dir), "version-2"),

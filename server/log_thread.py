@@ -23,11 +23,13 @@ class LogThread:
 
     Args:
         warn_ms: a write slower than this is logged (``fsync.warningthresholdms``).
+        times: counts how often a write took so many ms.
 
     ``fileno`` is readable when the batch submitted last is written or has failed; then call ``finished``.
     """
 
-    def __init__(self, warn_ms: int) -> None:
+    def __init__(self, warn_ms: int, times: dict[int, int] | None = None) -> None:
+        self._times = {} if times is None else times
         self._warn_s = warn_ms / 1000
         self._queue: SimpleQueue[LogBatch | None] = SimpleQueue()
         self._failure: BaseException | None = None
@@ -70,5 +72,7 @@ class LogThread:
                 self._failure = error
             os.eventfd_write(self._eventfd, 1)
             took = time.monotonic() - started
+            took_ms = int(took * 1000)
+            self._times[took_ms] = self._times.get(took_ms, 0) + 1
             if took > self._warn_s:
                 _log.warning("writing %d transactions to the log took %.0f ms", batch.count, took * 1000)

@@ -8,7 +8,9 @@ from .errors import BadArguments, MarshallingError
 
 # Control characters, surrogates and the private use area, the last 16 of the BMP; everything outside the
 # BMP, because Java sees it as surrogates. Then empty and relative segments and a trailing slash.
-_REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\uf8ff\ufff0-\U0010ffff]|//|/\\.{1,2}(?:/|$)|/$")
+_CHARACTER = "[\x00-\x1f\x7f-\x9f\ud800-\uf8ff\ufff0-\U0010ffff]"
+_REFUSED = re.compile(_CHARACTER + r"|//|/\.{1,2}(?:/|$)|/$")
+_REFUSED_CHARACTER = re.compile(_CHARACTER)
 
 SPECIAL_PATHS = frozenset(("/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"))
 """Nodes that can't be deleted (``ZKDatabase.isSpecialPath``)."""
@@ -20,8 +22,36 @@ def validate_path(path: str | None) -> str:
     Raises BadArguments for null, empty, relative, unnormalised or unprintable paths.
     """
     if not path or path[0] != "/" or (_REFUSED.search(path) and path != "/"):
-        raise BadArguments(f"invalid path {path!r}")
+        raise BadArguments(why_refused(path))
     return path
+
+
+def why_refused(path: str | None) -> str:
+    """What is wrong with a path that ``validate_path`` refuses, in the original's words."""
+    if path is None:
+        return "Path cannot be null"
+    if not path:
+        return "Path length must be > 0"
+    if path[0] != "/":
+        return "Path must start with / character"
+    if path[-1] == "/":
+        return "Path must not end with / character"
+    last = len(path) - 1
+    for index in range(1, len(path)):
+        character, before = path[index], path[index - 1]
+        is_dot = character == "." and (index == last or path[index + 1] == "/")
+        if character == "\0":
+            reason = "null character not allowed"
+        elif character == before == "/":
+            reason = "empty node name specified"
+        elif is_dot and (before == "/" or (before == "." and path[index - 2] == "/")):
+            reason = "relative paths not allowed"
+        elif _REFUSED_CHARACTER.match(character):
+            reason = "invalid character"
+        else:
+            continue
+        return f'Invalid path string "{path}" caused by {reason} @{index}'
+    raise AssertionError(f"nothing is wrong with {path!r}")
 
 
 def parent_for_create(path: str | None) -> str:

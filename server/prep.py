@@ -74,6 +74,7 @@ class PrepRequestProcessor:
             request.error = error.code
             return
         except KeeperError as error:
+            _log.debug("%s: %r", operation.name, error)
             request.error = error.code
             request.error_body = error.body
             request.txn = ErrorTxn(error.code)

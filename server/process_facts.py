@@ -34,7 +34,7 @@ def environment() -> Iterator[tuple[str, object]]:
     yield "os.name", system.sysname
     yield "os.arch", _JAVA_MACHINES.get(system.machine, system.machine)
     yield "os.version", system.release
-    yield "user.name", _user_name()
+    yield "user.name", user_name()
     yield "user.home", os.path.expanduser("~")
     yield "user.dir", _working_folder()
     yield "os.memory.free", f"{free_mb}MB"
@@ -44,13 +44,18 @@ def environment() -> Iterator[tuple[str, object]]:
 
 def file_descriptors() -> tuple[int, int]:
     """How many are open, and how many may be; -1 where the system does not tell."""
-    import resource
-
     try:
         open_files = len(os.listdir("/proc/self/fd")) - 1  # the listing itself needs one
     except OSError:
         open_files = -1
-    return open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return open_files, file_descriptors_max()
+
+
+def file_descriptors_max() -> int:
+    """How many files may be open; -1 for any number."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def directory_size_bytes(path: str) -> int:
@@ -75,7 +80,7 @@ def _working_folder() -> str:
         return "<NA>"
 
 
-def _user_name() -> str:
+def user_name() -> str:
     import pwd
 
     try:

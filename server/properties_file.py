@@ -41,3 +41,12 @@ def read_properties(path: str, *, what: str = "configuration file") -> list[Entr
     except javaproperties.InvalidUEscapeError as error:
         raise ConfigError(f"{name}:{line}: {error}") from error
     return entries
+
+
+def read_text(path: str) -> str:
+    """A file as it is, for whoever wants to see it; what can't be decoded or read is left out."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

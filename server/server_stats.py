@@ -42,64 +42,78 @@ class SizeStats:
 
 
 class ServerStats:
-    """What one server counts. Read the attributes; change them through the methods."""
+    """What one server counts. Read the attributes; change them through the methods.
+
+    Latencies are kept as how often there was each, in ms: `read_latencies` of what was answered without a
+    txn, `update_latencies` of the rest. Reads that were answered the moment they came are `reads_at_once`.
+    """
 
     packets_received: int
     packets_sent: int
-    requests_answered: int
-    latency_ms_total: int
-    latency_ms_min: int
-    latency_ms_max: int
+    bytes_received: int
+    response_bytes: int
+    watch_bytes: int
+    reads_at_once: int
     response_bytes_last: int
     response_bytes_min: int
     response_bytes_max: int
 
     __slots__ = (
         "auth_failed_count",
+        "bytes_received",
         "fsync_threshold_exceed_count",
-        "latency_ms_max",
-        "latency_ms_min",
-        "latency_ms_total",
+        "non_mtls_local_count",
+        "non_mtls_remote_count",
         "packets_received",
         "packets_sent",
-        "requests_answered",
+        "read_latencies",
+        "reads_at_once",
+        "response_bytes",
         "response_bytes_last",
         "response_bytes_max",
         "response_bytes_min",
+        "tls_handshakes",
+        "update_latencies",
+        "watch_bytes",
     )
 
     def __init__(self) -> None:
         self.auth_failed_count = 0
+        self.non_mtls_local_count = 0
+        self.non_mtls_remote_count = 0
+        self.tls_handshakes = 0
         self.fsync_threshold_exceed_count = 0
+        self.read_latencies: dict[int, int] = {}
+        self.update_latencies: dict[int, int] = {}
         self.reset()
 
     def record_batch(self, received: int, sent: int, answered: int, latency_ms: int) -> None:
-        """Add what one pass over a connection did: packets in and out, and requests answered.
+        """Add packets in and out, and requests that changed something and were answered.
 
-        The `answered` requests came in together and were answered together, so one `latency_ms` is that of
-        them all; negative values (the clock was set back) are not counted, as in Java.
+        Negative values of `latency_ms` (the clock was set back) are not counted, as in Java.
         """
         self.packets_received += received
         self.packets_sent += sent
         if answered and latency_ms >= 0:
-            self.requests_answered += answered
-            self.latency_ms_total += answered * latency_ms
-            if latency_ms > self.latency_ms_max:
-                self.latency_ms_max = latency_ms
-            if latency_ms < self.latency_ms_min or self.latency_ms_min < 0:
-                self.latency_ms_min = latency_ms
+            latencies = self.update_latencies
+            latencies[latency_ms] = latencies.get(latency_ms, 0) + answered
 
-    def record_answer(self, latency_ms: int, body_bytes: int) -> None:
-        """One request was answered by one packet with a body of that size, `latency_ms` after it came in."""
+    def record_reads(self, count: int, size_bytes: int) -> None:
+        """So many reads came in together and were answered at once, by so many bytes with their prefixes."""
+        self.packets_sent += count
+        self.reads_at_once += count
+        self.response_bytes += size_bytes - 4 * count
+
+    def record_answer(self, latency_ms: int, body_bytes: int, latencies: dict[int, int]) -> None:
+        """One request was answered by one packet with a body of that size, `latency_ms` after it came in.
+
+        `latencies` is one of `read_latencies` and `update_latencies`.
+        """
         if body_bytes:
             self.record_response_size(body_bytes + 16)
         self.packets_sent += 1
-        self.requests_answered += 1
-        self.latency_ms_total += latency_ms
-        if latency_ms > self.latency_ms_max:
-            self.latency_ms_max = latency_ms
-        if latency_ms < self.latency_ms_min or self.latency_ms_min < 0:
-            self.latency_ms_min = latency_ms
+        self.response_bytes += body_bytes + 16
+        latencies[latency_ms] = latencies.get(latency_ms, 0) + 1
 
     def record_response_size(self, size_bytes: int) -> None:
         """Remember the size of a response's record."""
@@ -110,14 +124,19 @@ class ServerStats:
             self.response_bytes_min = size_bytes
 
     @property
+    def requests_answered(self) -> int:
+        """Reads and writes."""
+        return self.reads_at_once + sum(self.read_latencies.values()) + sum(self.update_latencies.values())
+
+    @property
     def min_latency_ms(self) -> int:
         """0 while nothing was answered."""
-        return max(self.latency_ms_min, 0)
+        return 0 if self.reads_at_once else min((*self.read_latencies, *self.update_latencies), default=0)
 
     @property
     def max_latency_ms(self) -> int:
         """0 while nothing was answered."""
-        return self.latency_ms_max
+        return max((*self.read_latencies, *self.update_latencies), default=0)
 
     @property
     def avg_latency_ms(self) -> float:
@@ -125,16 +144,23 @@ class ServerStats:
         count = self.requests_answered
         if not count:
             return 0.0
-        return (20_000 * self.latency_ms_total + count) // (2 * count) / 10_000
+        total = sum(
+            latency_ms * times
+            for latencies in (self.read_latencies, self.update_latencies)
+            for latency_ms, times in latencies.items()
+        )
+        return (20_000 * total + count) // (2 * count) / 10_000
 
     def reset(self) -> None:
-        """The word `srst`: latencies, packets and response sizes start again; failures stay counted."""
+        """The word `srst`: latencies, packets and sizes start again; failures stay counted."""
         self.packets_received = 0
         self.packets_sent = 0
-        self.requests_answered = 0
-        self.latency_ms_total = 0
-        self.latency_ms_min = -1
-        self.latency_ms_max = 0
+        self.bytes_received = 0
+        self.response_bytes = 0
+        self.watch_bytes = 0
+        self.reads_at_once = 0
+        self.read_latencies.clear()
+        self.update_latencies.clear()
         self.response_bytes_last = NO_SIZE
         self.response_bytes_min = NO_SIZE
         self.response_bytes_max = NO_SIZE

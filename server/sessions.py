@@ -1,39 +1,13 @@
-"""Sessions: ids, passwords, timeouts, expiry (``SessionTrackerImpl``). Pure: time is passed in."""
+"""Sessions: ids, timeouts, expiry (``SessionTrackerImpl``). Pure: time is passed in."""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
-from typing import Final
 
 from ..jute.codes import CONTAINER_OWNER
 from ..jute.ids import SessionId, to_signed64
 from .errors import SessionExpired
 from .expiry_queue import ExpiryQueue
-
-PASSWORD_BYTES: Final = 16
-NO_PASSWORD: Final = bytes(PASSWORD_BYTES)
-_SECRET: Final = 0xB3415C00
-_LCG_MULTIPLIER: Final = 0x5DEECE66D
-_LCG_MASK: Final = (1 << 48) - 1
-
-
-def session_password(session_id: int) -> bytes:
-    """The 16 bytes of ``java.util.Random(id ^ 0xB3415C00).nextBytes``.
-
-    Deterministic, so that every server of an ensemble, Java or not, can check every session.
-    """
-    seed = ((session_id ^ _SECRET) ^ _LCG_MULTIPLIER) & _LCG_MASK
-    password = bytearray()
-    for _ in range(PASSWORD_BYTES // 4):
-        seed = (seed * _LCG_MULTIPLIER + 0xB) & _LCG_MASK
-        password += (seed >> 16).to_bytes(4, "little")
-    return bytes(password)
-
-
-def check_password(session_id: int, password: bytes | None) -> bool:
-    """Does the password belong to the session? Session 0 has none."""
-    return session_id != 0 and hmac.compare_digest(password or b"", session_password(session_id))
 
 
 def first_session_id(server_id: int, now_ms: int) -> SessionId:

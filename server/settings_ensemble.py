@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final
 
 from .setting import (
-    ANYTHING,
     BOOLEAN,
     BOOLEAN_OR_UNSET,
     COUNT,
@@ -55,8 +54,7 @@ class EnsembleSettings:
         "standaloneEnabled", BOOLEAN, True, "Whether a single voting member runs alone, without a quorum."
     )
     reconfig_enabled: bool = _ensemble(
-        "reconfigEnabled", BOOLEAN, False, "Whether members may change at run time.",
-        status=Status.LATER, inert=ANYTHING,
+        "reconfigEnabled", BOOLEAN, False, "Whether members may change at run time."
     )
     quorum_listen_on_all_ips: bool = _ensemble(
         "quorumListenOnAllIPs", BOOLEAN, False, "Listen for members on every address, not only on the listed."
@@ -128,14 +126,15 @@ class EnsembleSettings:
     )
     leader_nodelay: bool = _ensemble(
         "leader.nodelay", BOOLEAN, True, "Whether the leader's packets leave at once.",
-        properties=("leader.nodelay",), in_file=False,
+        properties=("leader.nodelay",), in_file=False, status=Status.LATER,
     )
     follower_nodelay: bool = _ensemble(
         "follower.nodelay", BOOLEAN, True, "Whether a member's packets to its leader leave at once.",
-        properties=("follower.nodelay",), in_file=False,
+        properties=("follower.nodelay",), in_file=False, status=Status.LATER,
     )
     observer_reconnect_delay_ms: int = _ensemble(
-        "observer.reconnectDelayMs", LONG_MILLIS, 0, "Pause before an observer connects again, at the most."
+        "observer.reconnectDelayMs", LONG_MILLIS, 0, "Pause before an observer connects again, at the most.",
+        status=Status.LATER,
     )
     observer_election_delay_ms: int = _ensemble(
         "observer.election.DelayMs", LONG_MILLIS, 200, "Pause before an observer looks for a leader."

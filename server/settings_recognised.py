@@ -15,11 +15,8 @@ from .setting import (
     BYTES,
     COUNT,
     ELECTION_ALGORITHM,
-    FRACTION,
-    HOURS,
     MILLIS,
     NUMBER,
-    PATH,
     PORT,
     SECONDS,
     TEXT,
@@ -81,35 +78,17 @@ def _list(key: str, doc: str, *, default: str = "") -> Setting:
     return Setting("", key, TEXT, default, doc, Status.IMPLEMENTED, properties=())
 
 
+def _family(key: str, doc: str) -> Setting:
+    """Settings that work and are read as system properties, as there may be any number of them."""
+    return Setting("", key, TEXT, "", doc, Status.IMPLEMENTED)
+
+
 _BASICS = (
-    _later("secureClientPort", PORT, "", "The port of clients that use TLS."),
-    _later("secureClientPortAddress", TEXT, "", "The address it listens on."),
     _java("serverCnxnFactory", TEXT, "", "Java's choice of network library."),
 )
 
 _LIMITS = (
-    _later("request_throttle_max_requests", COUNT, "0", "Requests admitted at a time; 0 for no limit."),
-    _detail("request_throttle_stall_time", MILLIS, "100", "How long the others wait."),
-    _detail("request_throttle_drop_stale", BOOLEAN, "true", "Drop what its client gave up."),
-    _detail("request_stale_connection_check", BOOLEAN, "true", "A closed connection is stale."),
-    _later("request_stale_latency_check", BOOLEAN, "false", "A late request is stale."),
     _java("request_throttler.shutdownTimeout", MILLIS, "10000", "How long a stop waits for them."),
-    _later("throttled_op_wait_time", MILLIS, "0", "Refuse what waited longer than this; 0 never."),
-    _later("largeRequestThreshold", BYTES, "-1", "From which size a request counts as large."),
-    _detail("largeRequestMaxBytes", BYTES, "104857600", "Bytes of large requests at a time."),
-    _later("connection_throttle_tokens", COUNT, "0", "New connections at a time; 0 for no limit."),
-    _detail("connection_throttle_fill_time", MILLIS, "1", "How often tokens come back."),
-    _detail("connection_throttle_fill_count", COUNT, "1", "How many of them."),
-    _detail("connection_throttle_freeze_time", MILLIS, "-1", "When the chance to drop changes."),
-    _detail("connection_throttle_drop_increase", FRACTION, "0.02", "By how much it grows."),
-    _detail("connection_throttle_drop_decrease", FRACTION, "0.002", "By how much it shrinks."),
-    _detail("connection_throttle_decrease_ratio", FRACTION, "0", "When it shrinks."),
-    _later("connection_throttle_weight_enabled", BOOLEAN, "false", "Weigh connections."),
-    _detail("connection_throttle_global_session_weight", COUNT, "3", "Weight of a new one."),
-    _detail("connection_throttle_renew_session_weight", COUNT, "2", "Weight of a returning one."),
-    _detail("connection_throttle_local_session_weight", COUNT, "1", "Weight of a local one."),
-    _java("maxResponseCacheSize", COUNT, "400", "Entries of Java's cache of node data."),
-    _java("maxGetChildrenResponseCacheSize", COUNT, "400", "Entries of Java's cache of child lists."),
     _java("nio.numSelectorThreads", COUNT, "", "Java's threads."),
     _java("nio.numWorkerThreads", COUNT, "", "Java's threads."),
     _java("nio.directBufferBytes", BYTES, "65536", "Java's buffers."),
@@ -118,13 +97,7 @@ _LIMITS = (
     _java("intBufferStartingSizeBytes", BYTES, "1024", "Java's buffers."),
 )
 
-_STORAGE = (
-    _later("autopurge.purgeInterval", HOURS, "0", "How often old snapshots and logs go; 0 never."),
-    _detail("autopurge.snapRetainCount", COUNT, "3", "How many snapshots stay."),
-)
-
 _NODES = (
-    _later("enforceQuota", BOOLEAN, "false", "Whether hard quotas refuse writes."),
     _later("emulate353TTLNodes", BOOLEAN, "false", "Read TTL nodes as 3.5.3 wrote them.", refused="true"),
     _java("watchManagerName", TEXT, "", "Java's choice of watch table."),
     _java("watcherCleanThreshold", COUNT, "1000", "Java's cleaning of it."),
@@ -143,10 +116,15 @@ _ENSEMBLE = (
     _java("electionAlg", ELECTION_ALGORITHM, "3", "The way to elect; only 3 exists."),
     _later("observerMasterPort", PORT, "0", "Where a follower serves observers."),
     _detail("observerMaster.sizeLimit", BYTES, "33554432", "Memory for observers of a follower."),
-    _later("sslQuorum", BOOLEAN, "false", "TLS between members.", refused="true"),
-    _later("portUnification", BOOLEAN, "false", "TLS and plain on one port between members."),
-    _detail("sslQuorumReloadCertFiles", BOOLEAN, "false", "Read certificates again when they change."),
-    _detail("ssl.quorum.*", TEXT, "", "Certificates and protocols of TLS between members.", secret=True),
+    _later("ssl.quorum.crl", BOOLEAN, "false", "Ask for revoked certificates.", refused="true"),
+    _later("ssl.quorum.ocsp", BOOLEAN, "false", "Ask whether a certificate is revoked.", refused="true"),
+    _later(
+        "ssl.quorum.allowReverseDnsLookup", BOOLEAN, "false", "Trust DNS for a member's name.", refused="true"
+    ),
+    _later("ssl.quorum.context.supplier.class", TEXT, "", "Java's class that makes TLS contexts."),
+    _java("ssl.quorum.sslProvider", TEXT, "JDK", "Java's choice of TLS library."),
+    _java("ssl.quorum.authProvider", TEXT, "x509", "Java never reads it."),
+    _later("ssl.quorum.*", TEXT, "", "Other keys of TLS between members.", secret=True),
     _later("quorum.auth.enableSasl", BOOLEAN, "false", "SASL between members.", refused="true"),
     _later("quorum.auth.learnerRequireSasl", BOOLEAN, "false", "Members insist on it.", refused="true"),
     _later("quorum.auth.serverRequireSasl", BOOLEAN, "false", "The leader insists on it.", refused="true"),
@@ -174,61 +152,31 @@ _ENSEMBLE = (
 )
 
 _SECURITY = (
-    _java("enableEagerACLCheck", BOOLEAN, "false", "Check permissions before a member forwards."),
-    _later("X509AuthenticationProvider.superUser", TEXT, "", "The certificate name that may do everything."),
-    _later("SASLAuthenticationProvider.superPassword", TEXT, "", "The password of `super`.", secret=True),
-    _later("superUser", TEXT, "", "The SASL user who may do everything."),
-    _later("superUser.*", TEXT, "", "More of them."),
-    _later("authProvider.*", TEXT, "", "The class of an authentication scheme."),
-    _later("ssl.*", TEXT, "", "Certificates and protocols of client TLS.", secret=True),
-    _later("client.portUnification", BOOLEAN, "false", "TLS and plain on one client port."),
-    _later("client.certReload", BOOLEAN, "false", "Read certificates again when they change."),
-    _detail("fips-mode", BOOLEAN, "true", "Java's host name checks and DIGEST-MD5."),
-    _later("letAnySaslUserDoX", TEXT, "", "The SASL user who may read everything."),
-    _later("allowSaslFailedClients", BOOLEAN, "false", "Let clients go on without SASL."),
-    _later("sessionRequireClientSASLAuth", BOOLEAN, "false", "Insist on SASL.", refused="true"),
-    _later("enforce.auth.enabled", BOOLEAN, "false", "Insist on a scheme.", refused="true"),
-    _detail("enforce.auth.schemes", TEXT, "", "Which scheme."),
-    _later("ensembleAuthName", TEXT, "", "Names clients may ask for with the scheme `ensemble`."),
-    _later("IPAuthenticationProvider.usexforwardedfor", BOOLEAN, "false", "Trust a proxy's header."),
-    _detail("sasl.serverconfig", TEXT, "Server", "Section of the JAAS file."),
-    _detail(
-        "java.security.auth.login.config",
-        PATH,
-        "",
-        "The JAAS file.",
-        properties=("java.security.auth.login.config",),
-        in_file=False,
+    _family("superUser", "The SASL user who may do everything."),
+    _family("superUser.*", "More of them."),
+    _family(
+        "authProvider.*",
+        "A scheme besides `ip` and `digest`: the Java class of one that is known here, or `module:Class`.",
     ),
-    _later("requireKerberosConfig", BOOLEAN, "false", "Insist on a Kerberos configuration."),
-    _later("kerberos.*", BOOLEAN, "false", "How a Kerberos name becomes a user."),
-    _later("security.auth_to_local", TEXT, "DEFAULT", "How a Kerberos name becomes a user."),
+    _later("ssl.crl", BOOLEAN, "false", "Ask for revoked certificates.", refused="true"),
+    _later("ssl.ocsp", BOOLEAN, "false", "Ask whether a certificate is revoked.", refused="true"),
+    _later("ssl.allowReverseDnsLookup", BOOLEAN, "false", "Trust DNS for a client's name.", refused="true"),
+    _later("ssl.context.supplier.class", TEXT, "", "Java's class that makes TLS contexts."),
+    _java("ssl.sslProvider", TEXT, "JDK", "Java's choice of TLS library."),
+    _later("ssl.*", TEXT, "", "Other keys of client TLS.", secret=True),
+    _java("kerberos.canonicalizeHostNames", BOOLEAN, "false", "How Kerberos' clients name the server."),
     _java("kinit", TEXT, "", "Path of a Kerberos command."),
 )
 
 _OPERATIONS = (
-    _later("admin.enableServer", BOOLEAN, "true", "The HTTP commands; off here.", inert="false"),
-    _detail("admin.serverAddress", TEXT, "0.0.0.0", "Where it listens."),
-    _detail("admin.serverPort", PORT, "8080", "Where it listens."),
-    _detail("admin.commandURL", TEXT, "/commands", "The path of the commands."),
-    _detail("admin.idleTimeout", MILLIS, "30000", "When an idle connection ends."),
-    _detail("admin.portUnification", BOOLEAN, "false", "TLS and plain on one port."),
-    _detail("admin.forceHttps", BOOLEAN, "false", "Insist on TLS."),
-    _detail("admin.needClientAuth", BOOLEAN, "false", "Insist on a client's certificate."),
-    _detail("admin.httpVersion", NUMBER, "11", "The HTTP version offered."),
-    _detail("admin.rateLimiterIntervalInMS", MILLIS, "300000", "Pause between snapshots."),
-    _detail("admin.snapshot.enabled", BOOLEAN, "true", "Whether a snapshot may be fetched."),
-    _detail("admin.restore.enabled", BOOLEAN, "true", "Whether one may be loaded."),
-    _later("audit.enable", BOOLEAN, "false", "Log who changed what."),
-    _detail("audit.impl.class", TEXT, "", "The class that does."),
     _later(
-        "metricsProvider.className",
+        "audit.impl.class",
         TEXT,
         "",
-        "The class that publishes metrics.",
-        inert="org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+        "Java's class that writes the audit log.",
+        inert="org.apache.zookeeper.audit.Slf4jAuditLogger",
     ),
-    _detail("metricsProvider.*", TEXT, "", "Its settings."),
+    _java("metricsProvider.*", TEXT, "", "Threads and queues of Java's provider."),
     _later("pathStats.*", TEXT, "", "Statistics by path."),
     _later("controllerPort", PORT, "", "A port that makes Java's server misbehave on purpose."),
     _java("jvm.pause.monitor", BOOLEAN, "false", "Watch for pauses of the Java machine."),
@@ -259,7 +207,6 @@ _CLIENTS = (
 _SECTIONS = {
     "Basics": _BASICS,
     "Limits": _LIMITS,
-    "Storage": _STORAGE,
     "Nodes": _NODES,
     "Ensemble": _ENSEMBLE,
     "Security": _SECURITY,

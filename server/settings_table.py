@@ -11,7 +11,6 @@ zoo.cfg and the command line is `config`; what a row consists of is `setting`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Final
@@ -38,8 +37,11 @@ from .setting import (
     row,
 )
 from .settings_ensemble import BIND_RETRY, SNAPSHOT_SIZE_FACTOR, EnsembleSettings
-from .settings_limits import LimitSettings
+from .settings_limits import LimitSettings, settle_limits
+from .settings_operations import SNAP_RETAIN_COUNT_MIN, OperationSettings
+from .settings_quorum_tls import QuorumTlsConfig
 from .settings_security import SecuritySettings
+from .settings_tls import TlsConfig
 
 _basic = partial(row, section="Basics")
 _storage = partial(row, section="Storage")
@@ -52,7 +54,9 @@ _EXTRA_BYTES_MIN: Final = 1024  # BinaryInputArchive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(LimitSettings, EnsembleSettings, SecuritySettings):
+class Config(
+    LimitSettings, EnsembleSettings, SecuritySettings, OperationSettings, TlsConfig, QuorumTlsConfig
+):
     """Everything one server can be told. Values are final: what was derived or rounded up is already so here.
 
     Raises ConfigError when the values do not fit together. `dataclasses.replace` keeps derived values as they
@@ -75,6 +79,13 @@ class Config(LimitSettings, EnsembleSettings, SecuritySettings):
     client_port_address: str = _basic(
         "clientPortAddress", TEXT, "", "The address to listen on.",
         written="every address; 127.0.0.1 without a configuration file",
+    )
+    secure_client_port: int = _basic(
+        "secureClientPort", PORT, NOT_SET, "The port of clients that use TLS; 0 lets the system choose.",
+        written="",
+    )
+    secure_client_port_address: str = _basic(
+        "secureClientPortAddress", TEXT, "", "The address it listens on.", written="every address",
     )
     client_port_listen_backlog: int = _basic(
         "clientPortListenBacklog", COUNT, -1,
@@ -160,23 +171,24 @@ class Config(LimitSettings, EnsembleSettings, SecuritySettings):
     )
 
     extended_types_enabled: bool = _node(
-        "extendedTypesEnabled", BOOLEAN, False, "Whether nodes may have a TTL.", status=Status.LATER,
+        "extendedTypesEnabled", BOOLEAN, False, "Whether nodes may have a TTL.",
     )
     container_check_interval_ms: int = _node(
-        "znode.container.checkIntervalMs", MILLIS, 60_000,
+        "znode.container.checkIntervalMs", TICK_MILLIS, 60_000,
         "How often empty containers and outlived TTL nodes go.",
-        properties=("znode.container.checkIntervalMs",), in_file=False, status=Status.LATER,
+        properties=("znode.container.checkIntervalMs",), in_file=False,
     )
     container_max_per_minute: int = _node(
         "znode.container.maxPerMinute", COUNT, 10_000,
-        "How many of them are deleted in a minute, at the most.",
-        properties=("znode.container.maxPerMinute",), in_file=False, status=Status.LATER,
+        "How many of them are deleted in a minute, at the most; 0 for none.",
+        properties=("znode.container.maxPerMinute",), in_file=False,
     )
     container_max_never_used_interval_ms: int = _node(
         "znode.container.maxNeverUsedIntervalMs", LONG_MILLIS, 0,
         "A container that never had a child goes after this long; 0 keeps it.",
-        properties=("znode.container.maxNeverUsedIntervalMs",), in_file=False, status=Status.LATER,
+        properties=("znode.container.maxNeverUsedIntervalMs",), in_file=False,
     )
+    enforce_quota: bool = _node("enforceQuota", BOOLEAN, False, "Whether hard quotas refuse writes.")
     read_only_mode_enabled: bool = _node(
         "readonlymode.enabled", BOOLEAN, False,
         "Whether a server without a quorum serves reads (adds the word `isro`).",
@@ -197,14 +209,16 @@ class Config(LimitSettings, EnsembleSettings, SecuritySettings):
     ensemble: EnsembleText | None = field(default=None, repr=False)
     """The lists of members as the files have them; None without a configuration file."""
 
-    system_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Every system property in force, those that no row knows included. May hold secrets."""
+    file_text: str = field(default="", repr=False)
+    """The configuration file as it was read; empty without one. May hold secrets."""
 
     def __post_init__(self) -> None:
         if not self.data_dir:
             raise ConfigError("dataDir is not set")
-        if self.client_port == NOT_SET and not self.is_distributed:
+        if self.client_port == NOT_SET and not self.is_distributed and self.secure_client_port == NOT_SET:
             raise ConfigError("clientPort is not set")
+        if self.secure_client_port_address and self.secure_client_port == NOT_SET:
+            raise ConfigError("secureClientPortAddress is set but secureClientPort is not set")
         put = partial(object.__setattr__, self)
         if not self.data_log_dir:
             put("data_log_dir", self.data_dir)
@@ -220,10 +234,9 @@ class Config(LimitSettings, EnsembleSettings, SecuritySettings):
         if self.jute_max_buffer_extra_bytes == NOT_SET:
             put("jute_max_buffer_extra_bytes", self.jute_max_buffer_bytes)
         put("jute_max_buffer_extra_bytes", max(self.jute_max_buffer_extra_bytes, _EXTRA_BYTES_MIN))
-        # Java takes any number below 1 for "no limit".
-        put("max_client_cnxns", max(self.max_client_cnxns, 0))
-        put("max_cnxns", max(self.max_cnxns, 0))
+        settle_limits(self, put)
         put("snap_count", max(self.snap_count, _SNAP_COUNT_MIN))
+        put("snap_retain_count", max(self.snap_retain_count, SNAP_RETAIN_COUNT_MIN))
         put("commit_log_count", max(self.commit_log_count, _COMMIT_LOG_COUNT_MIN))
         if self.max_write_queue_poll_time_ms == NOT_SET:
             put("max_write_queue_poll_time_ms", self.flush_delay_ms // 3)
@@ -240,6 +253,11 @@ class Config(LimitSettings, EnsembleSettings, SecuritySettings):
             put("election_port_bind_retry", BIND_RETRY)
         if self.snapshot_size_factor > 1:
             put("snapshot_size_factor", SNAPSHOT_SIZE_FACTOR)
+
+    @property
+    def serves_tls(self) -> bool:
+        """Whether any client may come with TLS."""
+        return self.secure_client_port != NOT_SET or self.client_port_unification
 
     @property
     def is_distributed(self) -> bool:

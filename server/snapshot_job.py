@@ -93,8 +93,13 @@ class SnapshotJob:
         if self._done is not None and not self.is_cancelled:
             self._done()
 
+    def took(self, duration_ms: int) -> None:
+        """It is written, and this is how long that took."""
+        self._database.metrics.observe("snapshottime", duration_ms)
+
     def failed(self, error: StorageError) -> None:
         """It could not be written."""
+        self._database.metrics.add("snapshot_error_count")
         self._ended()
         if self._failed is not None and not self.is_cancelled:
             self._failed(error)

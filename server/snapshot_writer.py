@@ -29,6 +29,11 @@ class SnapshotWriter:
         self._wanted = trio.Event()
         self._slice_end = 0.0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether none is being written."""
+        return self._job is None
+
     def request(self, job: SnapshotJob) -> None:
         """Write it. One that comes due while another is written is skipped, as in the original."""
         if self._job is None or self._job.is_cancelled:
@@ -81,5 +86,7 @@ class SnapshotWriter:
         except BaseException:
             file.abort()
             raise
-        _log.info("snapshot.%s written in %.1f s", hex64(job.zxid), time.monotonic() - started)
+        took_s = time.monotonic() - started
+        job.took(int(took_s * 1000))
+        _log.info("snapshot.%s written in %.1f s", hex64(job.zxid), took_s)
         return True

@@ -17,7 +17,6 @@ from .change_records import OutstandingChanges
 from .connection import ServerConnection, State
 from .core import ServerCore
 from .database import ZKDatabase
-from .final import FinalRequestProcessor
 from .ops.context import PrepContext
 from .ops.table import OPERATIONS, SYNC
 from .prep import PrepRequestProcessor
@@ -26,6 +25,7 @@ from .sessions import SessionTracker
 from .settings_table import Config
 from .snapshot_job import SnapshotJob
 from .sync import SnapshotTrigger, SyncRequestProcessor
+from .throttle import ConnectionThrottle
 
 STANDALONE_SERVER_ID = 1
 """Goes into session ids (``ZooKeeperServer.createSessionTracker``)."""
@@ -39,7 +39,7 @@ class StandaloneServer(ServerCore):
         database: tree and sessions as restored.
         log: transaction log, open for appending.
         replayed: txns that were read from the log; they count towards the next snapshot.
-        random: source of the snapshot randomisation.
+        random: source of the snapshot randomisation, and of what clients must not foresee.
         now_ms: current time of a clock that never jumps.
         wall_ms: current wall time, ms since 1970.
         start_snapshot: given a snapshot that should be written.
@@ -58,17 +58,33 @@ class StandaloneServer(ServerCore):
         start_snapshot: Callable[[SnapshotJob], None],
     ) -> None:
         sessions = SessionTracker(config.tick_time_ms, STANDALONE_SERVER_ID, now_ms, database.sessions)
-        super().__init__(config, database, sessions, dirty={}, now_ms=now_ms, wall_ms=wall_ms)
+        super().__init__(config, database, sessions, dirty={}, now_ms=now_ms, wall_ms=wall_ms, random=random)
+        self.throttle = ConnectionThrottle.from_config(config, random, now_ms)
+        self._log = log
+        self._random = random
+        self._start_snapshot = start_snapshot
+        self._build_chain(replayed)
+        self.manage_containers()
+        self.set_time(now_ms, wall_ms)
+
+    def _build_chain(self, replayed: int) -> None:
+        config, database = self.config, self.database
         changes = OutstandingChanges(self.tree)
-        final = FinalRequestProcessor(database, changes, self.session_closed)
-        trigger = SnapshotTrigger(config.snap_count, config.snap_size_limit_kb * 1024, random, replayed)
+        final = self.final_processor(changes)
+        trigger = SnapshotTrigger(config.snap_count, config.snap_size_limit_kb * 1024, self._random, replayed)
         self._sync = SyncRequestProcessor(
-            log, trigger, final.process, lambda: start_snapshot(SnapshotJob.of(config, database))
+            self._log,
+            trigger,
+            final.process,
+            lambda: self._start_snapshot(SnapshotJob.of(config, database)),
+            times=database.metrics.batches,
+            clock=lambda: self.now_ms,
         )
-        context = PrepContext.from_config(config, changes, self.access, sessions, OPERATIONS)
+        context = PrepContext.from_config(
+            config, changes, self.access, self.sessions, OPERATIONS, database.metrics.quota_exceeded
+        )
         self._prep = PrepRequestProcessor(context, self.tree.last_processed_zxid, self._sync.process)
         self.submit = self._prep.process
-        self.set_time(now_ms, wall_ms)
 
     @property
     def mode(self) -> str:
@@ -91,6 +107,34 @@ class StandaloneServer(ServerCore):
     def idle(self) -> bool:
         """Whether every write taken in has been applied."""
         return self._sync.idle
+
+    # -- another history ---------------------------------------------------------------------------------
+
+    def accept(self, remote_address: tuple[str, int]) -> ServerConnection | None:
+        return super().accept(remote_address) if self.is_serving else None
+
+    def tick(self) -> None:
+        if self.is_serving:
+            super().tick()
+
+    def pause(self, reason: str) -> None:
+        """Cut off all clients, and take none until ``become``: the tree is about to be another one."""
+        self.is_serving = False
+        for connection in list(self.open_connections):
+            connection.abort(reason)
+
+    def become(self, database: ZKDatabase | None) -> None:
+        """Serve again: this database, which is on the disk, or the one from before the pause."""
+        if database is not None:
+            self.serve_database(
+                database,
+                SessionTracker(
+                    self.config.tick_time_ms, STANDALONE_SERVER_ID, self.now_ms, database.sessions
+                ),
+            )
+            self._build_chain(0)
+            self.set_time(self.now_ms, self.wall_ms)
+        self.is_serving = True
 
     def reopen_session(self, client: ServerConnection, session_id: SessionId) -> None:
         if not self.sessions.touch(session_id, client.session_timeout_ms, self.now_ms):

@@ -12,6 +12,7 @@ from random import Random
 
 from ..storage.txn_log import LogBatch, TxnLog
 from .database import encode_payload
+from .metrics import BatchTimes
 from .request import Request
 
 
@@ -74,6 +75,8 @@ class SyncRequestProcessor:
         trigger: counts towards the next snapshot.
         next_processor: takes each request once it is durable.
         snapshot_due: called when a snapshot should be taken; the log has been rolled by then.
+        times: told how large each batch was and how long it took.
+        clock: the current time in ms, as in a request's ``received_ms``.
     """
 
     def __init__(
@@ -82,11 +85,17 @@ class SyncRequestProcessor:
         trigger: SnapshotTrigger,
         next_processor: Callable[[Request], None],
         snapshot_due: Callable[[], None],
+        *,
+        times: BatchTimes | None = None,
+        clock: Callable[[], int] = lambda: 0,
     ) -> None:
         self._log = log
         self._trigger = trigger
         self._next = next_processor
         self._snapshot_due = snapshot_due
+        self._times = BatchTimes() if times is None else times
+        self._clock = clock
+        self._taken_ms = 0
         self._queued: list[Request] = []
         self._in_flight: list[Request] = []
 
@@ -117,6 +126,7 @@ class SyncRequestProcessor:
         """
         while self._queued and not self._in_flight:
             self._in_flight, self._queued = self._queued, []
+            self._taken_ms = self._clock()
             batch = self._log.take_batch()
             if batch is not None:
                 return batch
@@ -126,5 +136,10 @@ class SyncRequestProcessor:
     def flushed(self) -> None:
         """The batch is durable: its requests go on, in order."""
         requests, self._in_flight = self._in_flight, []
+        if requests:
+            began_ms, taken_ms = requests[0].received_ms, self._taken_ms
+            self._times.record(
+                len(requests), len(self._queued), taken_ms - began_ms, self._clock() - taken_ms
+            )
         for request in requests:
             self._next(request)

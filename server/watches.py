@@ -9,13 +9,15 @@ Sources: ``WatchManager``, ``DataTree.createNode/deleteNode/setData``, ``DataTre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Final, Protocol
 
 from ..jute.codes import XID_NOTIFICATION, EventType, KeeperState, WatcherType
 from ..jute.proto import WatcherEvent
 from .acl import AclTuple
+from .metrics import Summary
 
 STANDARD: Final = 1
 PERSISTENT: Final = 2
@@ -45,10 +47,33 @@ def encode_event(kind: EventType, path: str, zxid: int) -> bytes:
     return _NOTIFICATION.pack(16 + len(body), XID_NOTIFICATION, zxid, 0) + body
 
 
-class WatchTable:
-    """One table of watches: path -> watcher -> modes, and back for when a connection goes."""
+PATH_BYTES: Final = 230
+"""What a path with watches takes in a table,"""
+WATCH_BYTES: Final = 150
+"""and what each watch on it takes besides the letters of its path."""
+
+
+class Account:
+    """About how much memory both tables take, and what happens when it is too much."""
+
+    __slots__ = ("bytes", "bytes_max", "relieve")
 
     def __init__(self) -> None:
+        self.bytes = 0
+        self.bytes_max = sys.maxsize
+        self.relieve: Callable[[Watcher], None] = lambda watcher: None
+        """Called with whoever added a watch beyond ``bytes_max``. It may raise KeeperError."""
+
+
+class WatchTable:
+    """One table of watches: path -> watcher -> modes, and back for when a connection goes.
+
+    Args:
+        account: where its memory is added up.
+    """
+
+    def __init__(self, account: Account | None = None) -> None:
+        self._account = account or Account()
         self.paths: dict[str | None, dict[Watcher, int]] = {}
         self.watchers: dict[Watcher, dict[str | None, None]] = {}
         self.recursive_count = 0
@@ -58,6 +83,7 @@ class WatchTable:
         entries = self.paths.get(path)
         if entries is None:
             entries = self.paths[path] = {}
+            self._account.bytes += PATH_BYTES
         modes = entries.get(watcher, 0)
         if modes & mode:
             return
@@ -69,6 +95,10 @@ class WatchTable:
             if mine is None:
                 mine = self.watchers[watcher] = {}
             mine[path] = None
+            account = self._account
+            account.bytes += WATCH_BYTES + len(path or "")
+            if account.bytes > account.bytes_max:
+                account.relieve(watcher)
 
     def remove(self, path: str | None, watcher: Watcher, mask: int) -> bool:
         """Drop the modes in ``mask``; True if any of them was there."""
@@ -85,13 +115,14 @@ class WatchTable:
         else:
             del entries[watcher]
             if not entries:
-                del self.paths[path]
+                self._drop_path(path)
             self._forget(watcher, path)
         return True
 
     def _forget(self, watcher: Watcher, path: str | None) -> None:
         mine = self.watchers[watcher]
         del mine[path]
+        self._account.bytes -= WATCH_BYTES + len(path or "")
         if not mine:
             del self.watchers[watcher]
 
@@ -101,8 +132,17 @@ class WatchTable:
             entries = self.paths[path]
             if entries.pop(watcher) & RECURSIVE:
                 self.recursive_count -= 1
+            self._account.bytes -= WATCH_BYTES + len(path or "")
             if not entries:
-                del self.paths[path]
+                self._drop_path(path)
+
+    def _drop_path(self, path: str | None) -> None:
+        del self.paths[path]
+        self._account.bytes -= PATH_BYTES
+
+    def bytes_of(self, watcher: Watcher) -> int:
+        """About what its watches take."""
+        return sum(WATCH_BYTES + len(path or "") for path in self.watchers.get(watcher, ()))
 
     def modes(self, path: str | None, watcher: Watcher) -> int:
         """Modes registered for this watcher at this path; 0 for none."""
@@ -123,11 +163,13 @@ class WatchTable:
             for watcher, modes in list(entries.items()):
                 if modes == STANDARD:
                     del entries[watcher]
-                    self._forget(watcher, path)
+                    # A connection without watches still counts in `wchs`, as in the original.
+                    del self.watchers[watcher][path]
+                    self._account.bytes -= WATCH_BYTES + len(path)
                 elif modes & STANDARD:
                     entries[watcher] = modes & ~STANDARD
             if not entries:
-                del self.paths[path]
+                self._drop_path(path)
         if self.recursive_count:
             for ancestor in _ancestors(path):
                 above = self.paths.get(ancestor)
@@ -157,8 +199,17 @@ class Watches:
     """Both tables, and the events that changes of the tree set off."""
 
     def __init__(self) -> None:
-        self.data = WatchTable()
-        self.children = WatchTable()
+        self.account = Account()
+        self.data = WatchTable(self.account)
+        self.children = WatchTable(self.account)
+        self.fired = [Summary() for _ in range(EventType.NODE_CHILDREN_CHANGED + 1)]
+        """How many watchers each event had, by the number of its kind."""
+
+    def greediest(self) -> list[Watcher]:
+        """Whoever has watches, the one with most of the memory first."""
+        watchers = {**self.data.watchers, **self.children.watchers}
+        sizes = {each: self.data.bytes_of(each) + self.children.bytes_of(each) for each in watchers}
+        return sorted(watchers, key=lambda watcher: -sizes[watcher])
 
     @property
     def empty(self) -> bool:
@@ -189,6 +240,7 @@ class Watches:
         watchers = table.take(path)
         if watchers is None:
             return None
+        self.fired[kind].add(len(watchers))
         frame = encode_event(kind, path, zxid)
         for watcher in watchers:
             if told is None or watcher not in told:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from random import Random
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -17,13 +18,18 @@ from ..jute.ids import hex64
 from ..storage.disk import Disk
 from ..storage.errors import StorageError
 from ..storage.real_disk import RealDisk
+from ..storage.snap_log import FileTxnSnapLog
+from .client_ports import ClientPorts
 from .database import ZKDatabase
-from .event_loop import EventLoop, bind, monotonic_ms, wall_ms
+from .event_loop import EventLoop, monotonic_ms, wall_ms
 from .log_thread import LogThread
 from .settings_table import Config
 from .snapshot_writer import SnapshotWriter
 from .standalone import StandaloneServer
 from .storage_folder import restore, storage_of
+
+if TYPE_CHECKING:
+    from .admin.transfers import Transfers
 
 DRAIN_S = 5
 """How long a stop waits for writes that are on their way to the disk."""
@@ -43,6 +49,7 @@ class ZooKeeperServer:
         self.config = config
         self.data_dir = config.data_dir
         self.port = config.client_port
+        self.secure_port = config.secure_client_port
         self._disk: Disk = disk or RealDisk()
         self._stop = trio.Event()
         self._killed = False
@@ -61,21 +68,18 @@ class ZooKeeperServer:
     ) -> None:
         """Run until stopped or cancelled; ``task_status`` is told once clients can connect.
 
-        Raises StorageError (unreadable data, a folder in use, a disk that fails while running) and OSError
-        (a port that can't be bound).
+        Raises StorageError (unreadable data, a folder in use, a disk that fails while running), OSError (a
+        port that can't be bound) and ConfigError (certificates that can't be used).
         """
         storage = storage_of(self.config, self._disk)
         plan = storage.open()
         disk_answers = True
         try:
             database = ZKDatabase(digest_enabled=self.config.digest_enabled)
+            database.clock = monotonic_ms
             replayed = restore(plan, storage, database)
-            listening = bind(
-                self.config.client_port_address,
-                self.config.client_port,
-                self.config.client_port_listen_backlog,
-            )
-            self.port = listening.getsockname()[1]
+            ports = ClientPorts(self.config, lambda address: core.accept(address))
+            self.port, self.secure_port = ports.port, ports.secure_port
             snapshots = SnapshotWriter(storage.snap_store)
             core = StandaloneServer(
                 self.config,
@@ -87,12 +91,14 @@ class ZooKeeperServer:
                 wall_ms=wall_ms(),
                 start_snapshot=snapshots.request,
             )
-            core.port = self.port
-            log_thread = LogThread(self.config.fsync_warning_threshold_ms)
+            core.port, core.secure_port = self.port, self.secure_port
+            write_ms = database.metrics.write_ms if self.config.force_sync else None
+            log_thread = LogThread(self.config.fsync_warning_threshold_ms, write_ms)
             loop = EventLoop(core, log_thread)
             try:
-                loop.listen(listening, core.accept, keep_alive=self.config.client_tcp_keep_alive)
-                await self._run(core, loop, snapshots, task_status)
+                ports.listen(loop)
+                self._serve_http(core, loop, storage, snapshots)
+                await self._run(core, loop, storage, snapshots, task_status)
             finally:
                 core.is_serving = False
                 loop.close()
@@ -101,10 +107,26 @@ class ZooKeeperServer:
             if disk_answers:
                 storage.close()
 
+    def _serve_http(
+        self, core: StandaloneServer, loop: EventLoop, storage: FileTxnSnapLog, snapshots: SnapshotWriter
+    ) -> None:
+        if not (self.config.admin_enabled or self.config.metrics_provider):
+            return
+        from .admin.http_ports import serve_http
+
+        def transfers() -> Transfers:
+            from .admin.standalone_transfers import StandaloneTransfers
+
+            return StandaloneTransfers(self.config, storage, core, snapshots)
+
+        store = storage.snap_store
+        serve_http(self.config, loop, core, lambda: core, store=store, make_transfers=transfers)
+
     async def _run(
         self,
         core: StandaloneServer,
         loop: EventLoop,
+        storage: FileTxnSnapLog,
         snapshots: SnapshotWriter,
         task_status: trio.TaskStatus[ZooKeeperServer],
     ) -> None:
@@ -113,13 +135,46 @@ class ZooKeeperServer:
                 nursery.start_soon(loop.run)
                 nursery.start_soon(loop.run_ticks)
                 nursery.start_soon(snapshots.run, loop)
-                _log.info("serving on port %d, last zxid 0x%s", self.port, hex64(core.last_processed_zxid))
+                start_purging(self.config, storage, nursery)
+                ports = {"port": self.port, "port for TLS": self.secure_port}
+                where = ", ".join(f"{name} {port}" for name, port in ports.items() if port >= 0)
+                _log.info("serving on %s, last zxid 0x%s", where, hex64(core.last_processed_zxid))
                 task_status.started(self)
-                await self._stop.wait()
+                with audited(self.config):
+                    await self._stop.wait()
                 if not self._killed:
                     with trio.move_on_after(DRAIN_S):
                         await loop.drain()
                 nursery.cancel_scope.cancel()
+
+
+@contextlib.contextmanager
+def audited(config: Config) -> Iterator[None]:
+    """Tell the audit log that the server has started, and that it is told to stop."""
+    if not config.audit_enabled:
+        yield
+        return
+    from .audit import server_started, server_stopped
+
+    server_started()
+    yield
+    server_stopped()
+
+
+def start_purging(config: Config, storage: FileTxnSnapLog, nursery: trio.Nursery) -> None:
+    """Remove old files from now on, if the configuration asks for it."""
+    if config.purge_interval_h <= 0:
+        return
+    from .purger import Purger
+
+    purger = Purger(
+        storage.disk,
+        storage.snap_directory,
+        storage.log_directory,
+        retain_count=config.snap_retain_count,
+        interval_h=config.purge_interval_h,
+    )
+    nursery.start_soon(purger.run)
 
 
 @contextlib.contextmanager

@@ -144,7 +144,12 @@ class HistoryEditor:
         self._txn_log.restart(snapshot.zxid)
 
     def _set_aside(self, directory: str, stored: StoredFile) -> None:
-        self._disk.rename(stored.path, f"{directory}/{SET_ASIDE}{stored.name}")
+        try:
+            self._disk.rename(stored.path, f"{directory}/{SET_ASIDE}{stored.name}")
+        except DiskError:
+            # Old files may be removed by others at any time (`purge`).
+            if self._disk.exists(stored.path):
+                raise
 
     def _newest_effect(self, stored: StoredFile) -> int | None:
         """The last txn a snapshot may know something of, its name's if it does not say; None: not whole."""

@@ -15,12 +15,15 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from ..quorum.launcher.reserved_port import LOOPBACK, ReservedPort
 from ..server.config import config_from
 from ..server.zookeeper_server import ZooKeeperServer
 from .server_thread import ServerThread
+
+if TYPE_CHECKING:
+    from .tls_files import TlsFiles
 
 DEFAULTS: Final[Mapping[str, object]] = {
     # Sessions may be as short as a second, and as long as a default server allows.
@@ -44,6 +47,9 @@ class Server:
     keyword is a field of `zoolet.server.config.Config`, such as `max_session_timeout_ms=4000` or
     `force_sync=True`. Raises ConfigError for values that make no sense and OSError for a port that is
     taken.
+
+    With `tls=True` there is a second port for clients that use TLS, and `tls` has the files they need; every
+    one of them has to show a certificate unless `properties` has another `ssl.clientAuth`.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Server:
         port: int = 0,
         data_dir: str | PathLike[str] | None = None,
         tick_time_ms: int | None = None,
+        tls: bool = False,
         properties: Mapping[str, object] | None = None,
         **fields: object,
     ) -> None:
@@ -63,9 +70,18 @@ class Server:
             if data_dir is None:
                 self._temporary_folder = data_dir = tempfile.mkdtemp(prefix="zoolet-")
             self.data_dir = Path(data_dir)
+            ports: dict[str, object] = {"clientPort": self.port, "clientPortAddress": LOOPBACK}
+            beneath = DEFAULTS
+            if tls:
+                from .tls_files import TlsFiles
+
+                self.tls = TlsFiles()
+                self._reserved_secure = ReservedPort()
+                ports |= {"secureClientPort": self.secure_port, "secureClientPortAddress": LOOPBACK}
+                beneath = {**DEFAULTS, **self.tls.settings}
             self._config = config_from(
-                {**(properties or {}), "clientPort": self.port, "clientPortAddress": LOOPBACK},
-                beneath=DEFAULTS,
+                {**(properties or {}), **ports},
+                beneath=beneath,
                 data_dir=self.data_dir,
                 **fields,
             )
@@ -73,6 +89,9 @@ class Server:
             self.close()
             raise
 
+    tls: TlsFiles | None = None
+    """What clients need to use TLS; None for a server without it."""
+    _reserved_secure: ReservedPort | None = None
     _thread: ServerThread[ZooKeeperServer] | None = None
     _is_closed = False
 
@@ -80,6 +99,11 @@ class Server:
     def port(self) -> int:
         """The port clients connect to; the same for the whole life of this object."""
         return self._reserved.port
+
+    @property
+    def secure_port(self) -> int:
+        """The port of clients that use TLS, as constant as the other one; -1 without it."""
+        return -1 if self._reserved_secure is None else self._reserved_secure.port
 
     @property
     def connect_string(self) -> str:
@@ -129,6 +153,10 @@ class Server:
             self.stop()
         finally:
             self._reserved.release()
+            if self._reserved_secure is not None:
+                self._reserved_secure.release()
+            if self.tls is not None:
+                self.tls.close()
             if self._temporary_folder is not None:
                 shutil.rmtree(self._temporary_folder, ignore_errors=True)
 

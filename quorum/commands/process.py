@@ -111,6 +111,14 @@ def complain(message: str) -> None:
     print(f"zoolet: {message}", file=sys.stderr)
 
 
+def repair_command(data_dir: str, log_dir: str) -> str:
+    """The command line that repairs a data folder."""
+    import shlex
+
+    folders = dict.fromkeys((data_dir, log_dir))
+    return f"zoolet check {' '.join(map(shlex.quote, folders))} --repair"
+
+
 def leave(code: int) -> NoReturn:
     """End the process, but not the interpreter: freeing a tree of a million nodes takes seconds."""
     for stream in (sys.stdout, sys.stderr):

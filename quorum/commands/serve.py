@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ...server.version import COMPATIBLE_VERSION, ZOOLET_VERSION
-from .. import gc_policy
+from .. import gc_policy, malloc_policy
+from ..environment import UnreadableVariable, configuration_file_of, properties_of
 from .process import (
     EXIT_BAD_INVOCATION,
     EXIT_DATA_FOLDER,
@@ -30,6 +31,7 @@ from .process import (
     EXIT_UNEXPECTED,
     StopSignals,
     complain,
+    repair_command,
     say,
 )
 
@@ -70,17 +72,22 @@ def serve(
 ) -> None:
     """Run a server until SIGTERM or Ctrl-C.
 
-    Without arguments it listens on 127.0.0.1:2181 and keeps its data in ./zookeeper-data.
+    Without arguments it listens on 127.0.0.1:2181 and keeps its data in ./zookeeper-data, unless the
+    variables ZOOCFGDIR and ZOOCFG name a file. -D options in SERVER_JVMFLAGS and JVMFLAGS count too.
     """
     if temporary and arguments:
         raise click.UsageError("--temporary chooses the port and the folder itself: give no other arguments")
     stop = context.find_object(StopSignals) or StopSignals()
+    try:
+        properties = {**properties_of(os.environ), **parse_defines(defines)}
+    except UnreadableVariable as error:
+        raise click.UsageError(str(error)) from None
     if temporary:
         arguments = ("0", stop.make_temporary_folder())
+    elif not arguments and (file := configuration_file_of(os.environ)):
+        arguments = (file,)
     try:
-        context.exit(
-            run_server(arguments, parse_defines(defines), stop=stop, log_level=log_level, parent=parent)
-        )
+        context.exit(run_server(arguments, properties, stop=stop, log_level=log_level, parent=parent))
     finally:
         stop.remove_temporary_folder()
 
@@ -169,6 +176,10 @@ def _run(
     try:
         trio.run(serve_until_stopped)
     except BaseException as error:
+        if config.audit_enabled and not ready.is_ready:
+            from ...server.audit import server_failed
+
+            server_failed()
         return _explain(error, config, started=ready.is_ready)
     finally:
         stop.forget()
@@ -205,7 +216,7 @@ def _explain(error: BaseException, config: Config, *, started: bool) -> int:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, StorageError):
-        complain(str(error))
+        complain(f"{error}{'' if started or not isinstance(error, Corrupt) else _advice(config)}")
         readable = started or isinstance(error, (Corrupt, NoValidSnapshot))
         return EXIT_UNEXPECTED if readable else EXIT_DATA_FOLDER
     if isinstance(error, ConfigError):
@@ -218,12 +229,18 @@ def _explain(error: BaseException, config: Config, *, started: bool) -> int:
         message = error.strerror or str(error)
         address = f"{config.client_port_address or '*'}:{config.client_port}"
         # What binding did not say itself: an address that has no such name.
-        complain(message if address in message else f"cannot listen on {address}: {message}")
+        said = address in message or message.startswith("cannot listen on ")
+        complain(message if said else f"cannot listen on {address}: {message}")
         return EXIT_UNEXPECTED
     import logging
 
     logging.getLogger("zoolet").critical("the server ended unexpectedly", exc_info=error)
     return EXIT_UNEXPECTED
+
+
+def _advice(config: Config) -> str:
+    """What to do about a folder that was refused."""
+    return f"; what can be saved is saved by: {repair_command(config.data_dir, config.data_log_dir)}"
 
 
 class _Ready:
@@ -241,9 +258,14 @@ class _Ready:
         assert value is not None
         self.is_ready = True
         gc_policy.resume_for_serving()
+        malloc_policy.give_back_large_blocks()
         self._stop.watch(value, trio.lowlevel.current_trio_token())
-        host = self._config.client_port_address
-        where = f"{host or '127.0.0.1'}:{value.port}" if ":" not in host else f"[{host}]:{value.port}"
+        secure_only = value.port < 0
+        port = value.secure_port if secure_only else value.port
+        config = self._config
+        host = config.secure_client_port_address if secure_only else config.client_port_address
+        where = f"{host or '127.0.0.1'}:{port}" if ":" not in host else f"[{host}]:{port}"
+        where += " with TLS" if secure_only else ""
         scope = "" if host else " (listening on every address)"
         removal = ", which is removed at exit" if self._stop.temporary_folder else ""
         say(f"ZooKeeper is ready: connect to {where}{scope}")

@@ -166,6 +166,7 @@ def test_an_ephemeral_node_makes_its_session_everybodys(lab: Lab, sid: int, opco
 def test_an_upgraded_session_is_kept_alive_by_its_server_and_expired_by_the_leader(
     lab: Lab, sid: int
 ) -> None:
+    """ZOOKEEPER-3471: a node of a half-upgraded session was nobody's to remove."""
     client = lab[sid].connected(timeout_ms=4000)
     assert client.create("/e", flags=EPHEMERAL_SEQUENTIAL).err == 0
     for _ in range(5):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from base64 import b64encode
 
 from ...jute.data import Id
 from ...jute.wiretypes import decode_utf8
+from .provider import AuthFailed, Peer
 
 
 class DigestAuthProvider:
@@ -23,7 +25,7 @@ class DigestAuthProvider:
     is_authenticated = True
 
     def __init__(self, *, super_digest: str | None = None, algorithm: str = "SHA1") -> None:
-        self._super_digest = super_digest
+        self._super_digest = None if super_digest is None else super_digest.encode()
         self._algorithm = _hashlib_name(algorithm)
 
     def is_valid(self, acl_id: str) -> bool:
@@ -36,13 +38,15 @@ class DigestAuthProvider:
     def matches(self, identity: str, acl_id: str) -> bool:
         return identity == acl_id
 
-    def authenticate(self, remote_address: str, auth: bytes) -> tuple[Id, ...]:
-        """Never fails: anything is a user with a password, as in the original."""
+    def authenticate(self, peer: Peer, auth: bytes | None) -> tuple[Id, ...]:
+        """Only null fails: anything else is a user with a password, as in the original."""
+        if auth is None:
+            raise AuthFailed("null credentials")
         secret = decode_utf8(auth)
         hashed = hashlib.new(self._algorithm, secret.encode(), usedforsecurity=False).digest()
         digest = f"{secret.split(':', 1)[0]}:{b64encode(hashed).decode('ascii')}"
         identity = Id("digest", digest)
-        if self._super_digest is not None and digest == self._super_digest:
+        if self._super_digest is not None and hmac.compare_digest(digest.encode(), self._super_digest):
             return (Id("super", ""), identity)
         return (identity,)
 

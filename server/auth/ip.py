@@ -6,6 +6,8 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from ...jute.data import Id
+from ..java_text import java_host
+from .provider import Peer
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _HEX_GROUP = re.compile(r"[0-9a-fA-F]{1,4}", re.ASCII)
@@ -34,8 +36,9 @@ class IpAuthProvider:
         shift = width - bits
         return int.from_bytes(wanted, "big") >> shift == int.from_bytes(remote, "big") >> shift
 
-    def authenticate(self, remote_address: str, auth: bytes) -> tuple[Id, ...]:
-        return (Id("ip", remote_address),)
+    def authenticate(self, peer: Peer, auth: bytes | None) -> tuple[Id, ...]:
+        """The address of the connection itself, whatever the packet says."""
+        return (Id("ip", java_host(peer.remote_address[0])),)
 
     def user_name(self, identity: str) -> str:
         return identity

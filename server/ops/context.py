@@ -18,6 +18,7 @@ from ..acl import AccessControl
 from ..change_records import OutstandingChanges
 from ..data_node import DataNode
 from ..data_tree import DataTree
+from ..quota_guard import QuotaGuard
 from ..sessions import SessionTracker
 from ..watches import Watcher
 
@@ -46,6 +47,7 @@ class PrepContext:
         "identities",
         "now_ms",
         "operations",
+        "quota",
         "reconfig_enabled",
         "reconfigure",
         "session_id",
@@ -74,6 +76,8 @@ class PrepContext:
         self.reconfig_enabled = reconfig_enabled
         self.reconfigure: Callable[[ReconfigRequest, int], bytes] | None = None
         """(request, zxid) -> text of the new configuration. Raises KeeperError. A leader has one."""
+        self.quota: QuotaGuard | None = None
+        """Asked before a node or its data is written, where hard quotas are enforced."""
         self.close_session_lists_paths = close_session_lists_paths
         self.extended_types_enabled = extended_types_enabled
         self.txn_bytes_max = txn_bytes_max
@@ -92,9 +96,10 @@ class PrepContext:
         access: AccessControl,
         sessions: SessionTracker,
         operations: dict[int, Operation],
+        quota_exceeded: dict[str, int] | None = None,
     ) -> PrepContext:
-        """A context with the settings that preparation looks at."""
-        return cls(
+        """A context with the settings that preparation looks at; refusals by quotas are counted."""
+        context = cls(
             changes,
             access,
             sessions,
@@ -104,6 +109,9 @@ class PrepContext:
             extended_types_enabled=config.extended_types_enabled,
             txn_bytes_max=config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes - TXN_FRAME_BYTES,
         )
+        if config.enforce_quota:
+            context.quota = QuotaGuard(changes.tree, {} if quota_exceeded is None else quota_exceeded)
+        return context
 
 
 class ReadContext:

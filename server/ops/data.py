@@ -55,12 +55,14 @@ def final_exists(context: ReadContext, client: Client, request: ExistsRequest) -
 
 
 def prep_set_data(context: PrepContext, request: SetDataRequest) -> SetDataTxn:
-    """Raises, in this order: BadArguments, NoNode, NoAuth, BadVersion."""
+    """Raises, in this order: BadArguments, NoNode, NoAuth, QuotaExceeded, BadVersion."""
     context.sessions.check(context.session_id)
     path = validate_path(request.path)
     changes = context.changes
     node = changes.view(path)
     context.access.check(node.acl, Perms.WRITE, context.identities)
+    if context.quota is not None:
+        context.quota.check_set_data(path, node.data, request.data, context.now_ms)
     version = next_version(node.version, request.version, path)
     changed = changes.change(path, context.zxid, node)
     changed.data = request.data

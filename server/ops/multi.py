@@ -34,6 +34,7 @@ from .create import TTL_FLAGS
 REPLY_BYTES_MAX: Final = 16 << 20
 """A multiRead whose answer would be larger is refused: a small request must not take the memory of all."""
 _FLAGS: Final = frozenset(CreateMode)
+_TTL_BYTES: Final = 8
 _COUNT: Final = Struct(">i")
 _HEADER: Final = Struct(">i?i")  # MultiHeader
 _SUB_TXN: Final = Struct(">ii")  # Txn: type, length of data
@@ -70,7 +71,8 @@ def decode_operations(
     """The operations in a request body, each with the bytes of its record.
 
     Raises MarshallingError on anything that may not stand there. Reads and writes can't be mixed; the flag of
-    a create must be one that exists.
+    a create must be one that exists. Unlike outside of a multi, flag 4 makes a container whatever the opcode
+    is, and a createTTL with a flag that has no time to live is a create (``Op.Create``).
     """
     reading: bool | None = None
     offset = 0
@@ -89,19 +91,30 @@ def decode_operations(
                 raise MarshallingError("reads and writes in one multi")
             start = offset
             request, offset = op.request.decode(body, start)
-            if isinstance(request, (CreateRequest, CreateTTLRequest)):
+            raw = body[start:offset]
+            if isinstance(request, CreateRequest):
                 _check_create(request)
-            yield op, request, body[start:offset]
+                if request.flags == CreateMode.CONTAINER:
+                    op = operations[OpCode.CREATE_CONTAINER]
+            elif isinstance(request, CreateTTLRequest) and request.flags not in TTL_FLAGS:
+                # The time to live is lost, and what is left is a create like any other.
+                is_container = request.flags == CreateMode.CONTAINER
+                op = operations[OpCode.CREATE_CONTAINER if is_container else OpCode.CREATE]
+                request = CreateRequest(request.path, request.data, request.acl, request.flags)
+                raw = raw[:-_TTL_BYTES]
+            yield op, request, raw
     except (JuteError, StructError) as error:
         raise MarshallingError(str(error)) from None
 
 
-def _check_create(request: CreateRequest | CreateTTLRequest) -> None:
+def _check_create(request: CreateRequest) -> None:
     """What the original can't even represent refuses the multi as a whole; a null ACL takes no zxid."""
-    if request.flags not in _FLAGS or (request.flags in TTL_FLAGS and isinstance(request, CreateRequest)):
+    if request.flags not in _FLAGS:
         raise MarshallingError(f"create flags {request.flags}")
     if request.acl is None:
         raise Unprepared("null ACL")
+    if request.flags in TTL_FLAGS:
+        raise MarshallingError(f"create flags {request.flags} without a time to live")
 
 
 def prep_multi(context: PrepContext, body: bytes) -> PreparedMulti:

@@ -60,10 +60,13 @@ from .create import (
     apply_create_container,
     apply_create_ttl,
     encode_create,
+    encode_create_container,
+    encode_create_ttl,
     path_and_stat_reply,
     path_reply,
     prep_create,
-    prep_create_unavailable,
+    prep_create_container,
+    prep_create_ttl,
 )
 from .data import (
     apply_check,
@@ -144,14 +147,14 @@ _ROWS: Final = (
               request=RemoveWatchesRequest, final=final_remove_watches,
               doc="Take watches of this connection back."),
     Operation(opcode=OpCode.CREATE_CONTAINER, name="createContainer", tag="CREA", kind=Kind.WRITE, in_multi=True, result_type=OpCode.CREATE2, since="3.5",
-              request=CreateRequest, txn=CreateContainerTxn, prep=prep_create_unavailable, apply=apply_create_container, reply=path_and_stat_reply,
-              doc="Make a container (not yet implemented)."),
-    Operation(opcode=OpCode.DELETE_CONTAINER, name="deleteContainer", tag="DELE", kind=Kind.WRITE, since="3.5",
-              request=RawBody, txn=DeleteTxn, prep=prep_delete_container, apply=apply_delete, reply=empty_reply,
-              doc="The container reaper's delete; refused when a client sends it."),
+              request=CreateRequest, txn=CreateContainerTxn, prep=prep_create_container, apply=apply_create_container, encode=encode_create_container, reply=path_and_stat_reply,
+              doc="Make a container: a node that goes some time after its last child."),
+    Operation(opcode=OpCode.DELETE_CONTAINER, name="deleteContainer", tag="DELE", kind=Kind.INTERNAL, since="3.5",
+              txn=DeleteTxn, prep=prep_delete_container, apply=apply_delete, reply=empty_reply,
+              doc="The container manager's delete; refused when a client sends it."),
     Operation(opcode=OpCode.CREATE_TTL, name="createTTL", tag="CREA", kind=Kind.WRITE, in_multi=True, result_type=OpCode.CREATE2, since="3.5",
-              request=CreateTTLRequest, txn=CreateTTLTxn, prep=prep_create_unavailable, apply=apply_create_ttl, reply=path_and_stat_reply,
-              doc="Make a node with a time to live (not yet implemented)."),
+              request=CreateTTLRequest, txn=CreateTTLTxn, prep=prep_create_ttl, apply=apply_create_ttl, encode=encode_create_ttl, reply=path_and_stat_reply,
+              doc="Make a node with a time to live: without children and unchanged for so long, it goes."),
     Operation(opcode=OpCode.MULTI_READ, name="multiRead", tag="MLTR", kind=Kind.READ, since="3.6",
               request=RawBody, final=final_multi_read,
               doc="Several reads, each answered on its own."),
@@ -193,4 +196,5 @@ assert len(OPERATIONS) == len(_ROWS), "an opcode stands in the table twice"
 
 CREATE_SESSION: Final = OPERATIONS[OpCode.CREATE_SESSION]
 CLOSE_SESSION: Final = OPERATIONS[OpCode.CLOSE_SESSION]
+DELETE_CONTAINER: Final = OPERATIONS[OpCode.DELETE_CONTAINER]
 SYNC: Final = OPERATIONS[OpCode.SYNC]

@@ -7,6 +7,7 @@ disk (`disk_works`), stop a client from reading (`reads`), and move the clock (`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from struct import pack
 from typing import Any, NamedTuple
@@ -30,7 +31,7 @@ from zoolet.server.acl import AclTuple
 from zoolet.server.config import config_from
 from zoolet.server.connection import State
 from zoolet.server.database import ZKDatabase
-from zoolet.server.sessions import session_password
+from zoolet.server.session_passwords import session_password
 from zoolet.server.snapshot_job import SnapshotJob
 from zoolet.server.standalone import StandaloneServer
 from zoolet.storage.sim_disk import SimDisk
@@ -168,11 +169,22 @@ def event_of(reply: Reply) -> tuple[int, str | None]:
 
 
 class Server:
-    """The core and its surroundings. Arguments are settings by attribute, as `config_from` takes them."""
+    """The core and its surroundings.
 
-    def __init__(self, disk: SimDisk | None = None, *, now_ms: int = START_MS, **settings: Any) -> None:
+    Arguments are settings by attribute, as `config_from` takes them; `properties` are settings by key.
+    """
+
+    def __init__(
+        self,
+        disk: SimDisk | None = None,
+        *,
+        now_ms: int = START_MS,
+        properties: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
         self.disk = disk or SimDisk()
         self.settings = settings
+        self.properties = properties or {}
         self.now_ms = now_ms
         self.disk_works = True
         self.clients: list[Client] = []
@@ -182,7 +194,7 @@ class Server:
         database = ZKDatabase(digest_enabled=settings.get("digest_enabled", True))
         self.replayed = database.restore(self.storage.open())
         defaults = {"tick_time_ms": 2000, "four_letter_whitelist": "*", "max_client_cnxns": 0}
-        config = config_from({}, data_dir="/data", client_port=2181, **{**defaults, **settings})
+        config = config_from(self.properties, data_dir="/data", client_port=2181, **{**defaults, **settings})
         self.core = StandaloneServer(
             config,
             database,
@@ -201,7 +213,9 @@ class Server:
     def restart(self) -> Server:
         """What the next process finds on the same disk, a second later, on the same clock."""
         self.storage.close()
-        return Server(self.disk.crashed(), now_ms=self.now_ms + 1000, **self.settings)
+        return Server(
+            self.disk.crashed(), now_ms=self.now_ms + 1000, properties=self.properties, **self.settings
+        )
 
     def client(self, host: str = "127.0.0.1") -> Client:
         """A connection that has not said anything yet."""
@@ -278,7 +292,7 @@ class Server:
             elif connection.has_backlog:
                 waiting = connection.outstanding_requests
                 connection.resume()
-                assert connection.outstanding_requests < waiting, (
+                assert connection.outstanding_requests < waiting or not connection.has_backlog, (
                     "resuming got nowhere: a listener would spin"
                 )
                 self.core.dirty[connection] = None

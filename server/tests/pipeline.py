@@ -11,7 +11,7 @@ from random import Random
 from struct import pack
 from typing import Any
 
-from zoolet.jute.codes import OpCode
+from zoolet.jute.codes import CONTAINER_OWNER, OpCode
 from zoolet.jute.data import OPEN_ACL, Id
 from zoolet.jute.ids import SessionId, Zxid
 from zoolet.jute.proto import (
@@ -25,8 +25,10 @@ from zoolet.jute.proto import (
 from zoolet.jute.record import Record
 from zoolet.jute.txn import CreateSessionTxn, MultiTxn, Txn
 from zoolet.server.acl import AccessControl, AclTuple
-from zoolet.server.auth.registry import default_providers
+from zoolet.server.auth.registry import providers_of
 from zoolet.server.change_records import OutstandingChanges
+from zoolet.server.config import config_from
+from zoolet.server.data_node import wire_owner
 from zoolet.server.data_tree import DataTree
 from zoolet.server.database import ZKDatabase, decode_payload
 from zoolet.server.digest import node_digest
@@ -65,9 +67,7 @@ class Pipeline:
     def __init__(self, *, digest_enabled: bool = True, close_session_lists_paths: bool = True) -> None:
         self.database = ZKDatabase(digest_enabled=digest_enabled)
         self.tree = self.database.tree
-        self.access = AccessControl(
-            default_providers(digest_enabled=True, super_digest=None, digest_algorithm="SHA1")
-        )
+        self.access = AccessControl(providers_of(config_from({}, data_dir="/data", client_port=2181)))
         self.sessions = SessionTracker(2000, 1, 0, {})
         self.changes = OutstandingChanges(self.tree)
         self.context = PrepContext(
@@ -252,9 +252,15 @@ def check_tree(tree: DataTree) -> None:
         names = GetChildrenResponse(tuple(node.children or ())).encode()
         assert (node.names or tree.replies.children(node)) == names, path
     owned: dict[int, set[str]] = {}
+    containers: set[str] = set()
+    ttls: set[str] = set()
     for path, node in named.items():
-        if node.ephemeral_owner > 0:
-            owned.setdefault(node.ephemeral_owner, set()).add(path)
+        owner = node.ephemeral_owner
+        if owner and wire_owner(owner):
+            owned.setdefault(owner, set()).add(path)
+        elif owner:
+            (containers if owner == CONTAINER_OWNER else ttls).add(path)
+    assert (set(tree.containers), set(tree.ttls)) == (containers, ttls)
     assert {owner: set(paths) for owner, paths in tree.ephemerals.items()} == owned
     assert tree.ephemeral_count() == sum(map(len, owned.values()))
     used = {node.acl for node in named.values() if node.acl is not OPEN_ACL}

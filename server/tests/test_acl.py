@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from zoolet.jute.codes import Perms
 from zoolet.jute.data import ACL, OPEN_ACL, READ_ACL, WORLD, Id
 from zoolet.server.acl import OPEN_ACL_ID, AccessControl, AclCache, AclTuple, redacted
-from zoolet.server.auth.registry import default_providers
+from zoolet.server.auth.registry import providers_of
+from zoolet.server.config import config_from
 from zoolet.server.errors import InvalidACL, MarshallingError, NoAuth
 
-PROVIDERS = default_providers(digest_enabled=True, super_digest=None, digest_algorithm="SHA1")
+PROVIDERS = providers_of(config_from({}, data_dir="/data", client_port=2181))
 ACCESS = AccessControl(PROVIDERS)
 
 BOB = Id("digest", "bob:hash")
@@ -120,7 +121,7 @@ def test_a_null_id_of_a_known_scheme_is_a_marshalling_error(scheme: str) -> None
 
 def test_without_the_digest_provider_its_ids_are_invalid() -> None:
     access = AccessControl(
-        default_providers(digest_enabled=False, super_digest=None, digest_algorithm="SHA1")
+        providers_of(config_from({}, data_dir="/data", client_port=2181, digest_auth_enabled=False))
     )
     with pytest.raises(InvalidACL):
         access.fix_up((ACL(31, BOB),), ())

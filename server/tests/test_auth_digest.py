@@ -8,9 +8,12 @@ from base64 import b64encode
 import pytest
 from zoolet.jute.data import Id
 from zoolet.server.auth.digest import DigestAuthProvider
-from zoolet.server.auth.registry import default_providers
+from zoolet.server.auth.provider import Caller
+from zoolet.server.auth.registry import providers_of
+from zoolet.server.config import config_from
 
 DIGEST = DigestAuthProvider()
+CALLER = Caller(("10.0.0.1", 4000))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ DIGEST = DigestAuthProvider()
     ],
 )
 def test_the_identity_is_the_user_and_the_hash_of_the_whole(secret: str, identity: str) -> None:
-    assert DIGEST.authenticate("10.0.0.1", secret.encode()) == (Id("digest", identity),)
+    assert DIGEST.authenticate(CALLER, secret.encode()) == (Id("digest", identity),)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,7 @@ def test_the_identity_is_the_user_and_the_hash_of_the_whole(secret: str, identit
 )
 def test_a_secret_outside_the_bmp_is_hashed_as_utf8(secret: str, identity: str) -> None:
     """Java hashes `getBytes(UTF_8)`: four bytes for such a character, not jute's two surrogates."""
-    assert DIGEST.authenticate("10.0.0.1", secret.encode()) == (Id("digest", identity),)
+    assert DIGEST.authenticate(CALLER, secret.encode()) == (Id("digest", identity),)
 
 
 @pytest.mark.parametrize(
@@ -67,17 +70,17 @@ def test_only_the_same_identity_matches() -> None:
 
 def test_the_super_digest_makes_super_besides_the_user() -> None:
     provider = DigestAuthProvider(super_digest="bob:fyVmFCwVbTJYrznoSu1koqYEYF0=")
-    assert provider.authenticate("10.0.0.1", b"bob:secret") == (
+    assert provider.authenticate(CALLER, b"bob:secret") == (
         Id("super", ""),
         Id("digest", "bob:fyVmFCwVbTJYrznoSu1koqYEYF0="),
     )
-    [only] = provider.authenticate("10.0.0.1", b"bob:Secret")
+    [only] = provider.authenticate(CALLER, b"bob:Secret")
     assert only.scheme == "digest"
 
 
 def test_without_a_super_digest_nobody_is_super() -> None:
-    providers = default_providers(digest_enabled=True, super_digest=None, digest_algorithm="SHA1")
-    assert [identity.scheme for identity in providers["digest"].authenticate("::1", b"")] == ["digest"]
+    providers = providers_of(config_from({}, data_dir="/data", client_port=2181))
+    assert [identity.scheme for identity in providers["digest"].authenticate(CALLER, b"")] == ["digest"]
 
 
 def test_a_user_name_shows_no_hash() -> None:
@@ -89,7 +92,7 @@ def test_a_user_name_shows_no_hash() -> None:
 def test_algorithms_go_by_their_java_names(name: str) -> None:
     python_name = {"SHA3-256": "sha3_256"}.get(name, name.replace("-", "").lower())
     hashed = hashlib.new(python_name, b"bob:secret", usedforsecurity=False).digest()
-    [identity] = DigestAuthProvider(algorithm=name).authenticate("::1", b"bob:secret")
+    [identity] = DigestAuthProvider(algorithm=name).authenticate(CALLER, b"bob:secret")
     assert identity.id == "bob:" + b64encode(hashed).decode()
 
 
@@ -99,8 +102,8 @@ def test_an_unknown_algorithm_is_refused_at_once() -> None:
 
 
 def test_the_registry_has_ip_and_unless_disabled_digest() -> None:
-    with_digest = default_providers(digest_enabled=True, super_digest=None, digest_algorithm="SHA1")
-    without = default_providers(digest_enabled=False, super_digest=None, digest_algorithm="SHA1")
+    with_digest = providers_of(config_from({}, data_dir="/data", client_port=2181))
+    without = providers_of(config_from({}, data_dir="/data", client_port=2181, digest_auth_enabled=False))
     assert sorted(with_digest) == ["digest", "ip"]
     assert sorted(without) == ["ip"]
     for scheme, provider in with_digest.items():

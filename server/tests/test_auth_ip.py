@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from zoolet.jute.data import Id
 from zoolet.server.auth.ip import IpAuthProvider
+from zoolet.server.auth.provider import Caller
 
 IP = IpAuthProvider()
 
@@ -71,7 +72,7 @@ def test_ids_are_valid_and_match_as_in_java(remote: str, acl_id: str, valid: boo
 
 
 def test_the_auth_packet_earns_the_own_address_again() -> None:
-    assert IP.authenticate("10.1.2.3", b"ignored") == (Id("ip", "10.1.2.3"),)
+    assert IP.authenticate(Caller(("10.1.2.3", 4000)), b"ignored") == (Id("ip", "10.1.2.3"),)
 
 
 def test_an_address_does_not_count_as_authenticated_and_may_be_shown() -> None:

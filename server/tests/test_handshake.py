@@ -11,7 +11,7 @@ from zoolet.jute.framing import frame
 from zoolet.jute.proto import ConnectResponse, CreateRequest, ExistsRequest, SyncRequest
 from zoolet.jute.txn import CreateSessionTxn
 from zoolet.server.connection import State
-from zoolet.server.sessions import session_password
+from zoolet.server.session_passwords import session_password
 from zoolet.server.tests.harness import START_MS, Client, Server, event_of
 
 REFUSED = ConnectResponse(0, 0, 0, bytes(16), False)

@@ -7,13 +7,14 @@ from zoolet.jute.codes import ErrorCode, OpCode
 from zoolet.jute.data import OPEN_ACL
 from zoolet.jute.proto import CreateRequest, ExistsRequest, GetDataRequest, GetDataResponse, SetDataRequest
 from zoolet.server import connection as connection_module
+from zoolet.server import core as core_module
 from zoolet.server.connection import (
     LINGER_MS,
-    OUT_BYTES_MAX,
     OUTSTANDING_BYTES_MAX,
     READS_WAITING_MAX,
     State,
 )
+from zoolet.server.memory_budget import OUT_BYTES_MAX
 from zoolet.server.ops import multi as multi_module
 from zoolet.server.tests.harness import Client, Server
 from zoolet.server.tests.pipeline import multi_body
@@ -226,3 +227,66 @@ def test_the_end_of_a_session_with_megabytes_of_paths_can_be_read_back(server: S
     assert after.tree.ephemerals == {}
     assert after.tree.digest == server.tree.digest
     assert after.core.database.digest_mismatches == 0
+
+
+# --- connections ----------------------------------------------------------------------------------------
+
+
+def test_no_more_connections_than_max_cnxns_are_taken() -> None:
+    server = Server(max_cnxns=3)
+    clients = [server.connected() for _ in range(3)]
+    assert server.core.accept(("10.0.0.1", 1)) is None
+    clients[0].disconnect()
+    assert server.core.accept(("10.0.0.1", 1)) is not None
+
+
+@pytest.mark.parametrize("max_cnxns", [0, 10_000])
+def test_some_file_descriptors_are_kept_for_logs_and_snapshots(
+    max_cnxns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_module, "file_descriptors_max", lambda: core_module.DESCRIPTORS_KEPT + 2)
+    server = Server(max_cnxns=max_cnxns)
+    assert server.core.accept(("10.0.0.1", 1)) is not None
+    assert server.core.accept(("10.0.0.1", 2)) is not None
+    assert server.core.accept(("10.0.0.1", 3)) is None
+
+
+def test_a_paused_connection_is_not_read_and_goes_on_when_there_is_room() -> None:
+    """The budget has room for thirteen requests of a megabyte."""
+    server = Server()
+    clients = [server.connected() for _ in range(15)]
+    data = bytes(1_000_000)
+    frames = [client.request(OpCode.SET_DATA, SetDataRequest("/", data, -1)) for client in clients]
+    for client, frame in zip(clients, frames, strict=True):
+        client.send(frame[:-1])
+    waiting = [client for client in clients if not client.connection.wants_input]
+    assert len(waiting) == 2
+    assert all(client.inbox for client in waiting)
+    for client, frame in zip(clients, frames, strict=True):
+        client.send(frame[-1:])
+    server.run()
+    assert [reply.err for client in clients for reply in client.replies()] == [0] * 15
+    assert server.core.memory.used_bytes == 0
+
+
+def test_a_connection_whose_request_stalls_goes_when_others_wait_for_it() -> None:
+    server = Server()
+    clients = [server.connected(timeout_ms=40_000) for _ in range(14)]
+    for client in clients:
+        frame = client.request(OpCode.SET_DATA, SetDataRequest("/", bytes(1_000_000), -1))
+        client.send(frame[:-1])
+    other = server.connected()
+    server.advance(5000)
+    assert sum(client.is_open for client in clients) == 1
+    assert other.exists("/").err == 0
+
+
+def test_a_flood_of_watches_ends_the_connection_and_no_other(client: Client, server: Server) -> None:
+    other = server.connected()
+    assert other.exists("/mine", watch=True).err == ErrorCode.NO_NODE
+    for number in range(60):
+        if client.is_open:
+            client.send(client.request(OpCode.EXISTS, ExistsRequest(f"/{number}" + "x" * 1_000_000, True)))
+    assert not client.is_open
+    assert other.is_open
+    assert server.core.watch_count == 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from zoolet.jute.codes import CreateMode, ErrorCode, OpCode
 from zoolet.jute.data import ACL, OPEN_ACL, READ_ACL, Id
-from zoolet.jute.proto import Create2Response, CreateRequest, CreateResponse, CreateTTLRequest
+from zoolet.jute.proto import Create2Response, CreateRequest, CreateResponse
 from zoolet.jute.txn import CreateTxn
 from zoolet.server.ops.create import sequence_suffix
 from zoolet.server.tests.pipeline import Client, Pipeline, check_tree, create, delete
@@ -190,16 +190,3 @@ def test_the_session_is_checked_behind_the_flags(
 
 def test_zookeepers_own_subtree_takes_nodes(pipeline: Pipeline) -> None:
     assert pipeline.error_of(SESSION, create("/zookeeper/abc")) == 0
-
-
-@pytest.mark.parametrize(
-    ("opcode", "record"),
-    [
-        (OpCode.CREATE_CONTAINER, CreateRequest("/x", b"", OPEN_ACL, 4)),
-        (OpCode.CREATE_TTL, CreateTTLRequest("/x", b"", OPEN_ACL, 5, 1000)),
-    ],
-)
-def test_containers_and_ttl_nodes_are_unimplemented_as_where_they_are_switched_off(
-    pipeline: Pipeline, opcode: OpCode, record: Any
-) -> None:
-    assert pipeline.error_of(SESSION, (opcode, record)) == ErrorCode.UNIMPLEMENTED

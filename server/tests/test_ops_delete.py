@@ -86,9 +86,3 @@ def test_a_node_with_outstanding_children_is_not_empty(pipeline: Pipeline) -> No
     pipeline.submit(SESSION, *delete("/a/b/c/d"))
     assert pipeline.submit(SESSION, *delete("/a/b/c")).error == 0
     pipeline.apply_all()
-
-
-def test_delete_container_is_refused_from_a_client(pipeline: Pipeline) -> None:
-    request = pipeline.run(SESSION, OpCode.DELETE_CONTAINER, b"\0\0\0\6/a/b/c")
-    assert request.error == ErrorCode.UNIMPLEMENTED
-    assert "/a/b/c" in pipeline.tree.nodes

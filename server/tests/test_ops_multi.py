@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zoolet.jute.codes import ErrorCode, OpCode, Perms
+from zoolet.jute.codes import CONTAINER_OWNER, ErrorCode, OpCode, Perms
 from zoolet.jute.data import ACL, OPEN_ACL, Id, Stat
 from zoolet.jute.proto import (
     CheckVersionRequest,
@@ -152,6 +152,40 @@ def test_operations_of_an_unknown_session_fail_one_by_one(pipeline: Pipeline) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("operation", "txn", "result"),
+    [
+        (create("/b", flags=4), OpCode.CREATE_CONTAINER, OpCode.CREATE2),
+        ((OpCode.CREATE2, CreateRequest("/b", b"", OPEN_ACL, 4)), OpCode.CREATE_CONTAINER, OpCode.CREATE2),
+        (
+            (OpCode.CREATE_CONTAINER, CreateRequest("/b", b"", OPEN_ACL, 0)),
+            OpCode.CREATE_CONTAINER,
+            OpCode.CREATE2,
+        ),
+        ((OpCode.CREATE_TTL, CreateTTLRequest("/b", b"", OPEN_ACL, 5, 1)), OpCode.CREATE_TTL, OpCode.CREATE2),
+        (
+            (OpCode.CREATE_TTL, CreateTTLRequest("/b", b"", OPEN_ACL, 4, 1)),
+            OpCode.CREATE_CONTAINER,
+            OpCode.CREATE2,
+        ),
+        ((OpCode.CREATE_TTL, CreateTTLRequest("/b", b"", OPEN_ACL, 0, 1)), OpCode.CREATE, OpCode.CREATE),
+    ],
+)
+def test_inside_a_multi_the_flag_says_what_kind_of_node(
+    pipeline: Pipeline, operation: tuple[OpCode, Record], txn: OpCode, result: OpCode
+) -> None:
+    """Outside, the opcode does (``Op.Create``)."""
+    pipeline.context.extended_types_enabled = True
+    request = pipeline.submit(SESSION, OpCode.MULTI, multi_body(operation))
+    assert [op.opcode for op, _ in request.txn.ops] == [txn]
+    pipeline.apply_all()
+    assert request.txn.results[0][:4] == int(result).to_bytes(4, "big")
+    node = pipeline.tree.get("/b")
+    assert (node.ephemeral_owner == CONTAINER_OWNER) is (txn == OpCode.CREATE_CONTAINER)
+    assert ("/b" in pipeline.tree.ttls) is (txn == OpCode.CREATE_TTL)
+    check_tree(pipeline.tree)
+
+
 def test_bytes_behind_the_end_mark_are_ignored(pipeline: Pipeline) -> None:
     assert pipeline.error_of(SESSION, (OpCode.MULTI, multi_body(create("/b")) + b"more")) == 0
 
@@ -171,9 +205,8 @@ def test_the_end_mark_is_any_header_with_done_set(pipeline: Pipeline) -> None:
         ([create("/b"), delete("/")], ErrorCode.BAD_ARGUMENTS),
         ([create("bad")], ErrorCode.BAD_ARGUMENTS),
         ([create("/b", acl=())], ErrorCode.INVALID_ACL),
-        ([create("/b", flags=4)], ErrorCode.UNIMPLEMENTED),
         ([check("/a", 9)], ErrorCode.BAD_VERSION),
-        ([(OpCode.CREATE_CONTAINER, CreateRequest("/b", b"", OPEN_ACL, 4))], ErrorCode.UNIMPLEMENTED),
+        ([(OpCode.CREATE_CONTAINER, CreateRequest("/a", b"", OPEN_ACL, 4))], ErrorCode.NODE_EXISTS),
         ([(OpCode.CREATE_TTL, CreateTTLRequest("/b", b"", OPEN_ACL, 5, 1))], ErrorCode.UNIMPLEMENTED),
     ],
 )
@@ -205,6 +238,8 @@ def test_an_operation_fails_with_the_code_it_has_alone(
         MultiHeader(OpCode.CLOSE_SESSION, False, -1).encode() + END,
         multi_body(create("/b", flags=7)),
         multi_body(create("/b", flags=-1)),
+        multi_body(create("/b", flags=5)),
+        multi_body((OpCode.CREATE_CONTAINER, CreateRequest("/b", b"", OPEN_ACL, 6))),
         multi_body(create("/b"), create(None)),
         multi_body(delete(None)),
         multi_body(set_data(None)),

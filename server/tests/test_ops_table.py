@@ -16,7 +16,7 @@ every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 WITHOUT_REPLY = {OpCode.CREATE_SESSION}
 """Answered by a ConnectResponse, which has no reply header."""
-WITHOUT_BODY = {OpCode.PING, OpCode.WHO_AM_I, OpCode.CLOSE_SESSION, OpCode.ERROR}
+WITHOUT_BODY = {OpCode.PING, OpCode.WHO_AM_I, OpCode.CLOSE_SESSION, OpCode.DELETE_CONTAINER, OpCode.ERROR}
 
 
 def test_every_opcode_but_notification_has_a_row() -> None:
@@ -98,7 +98,11 @@ def test_multis_hold_what_the_originals_hold() -> None:
 
 
 def test_no_client_may_send_internal_rows() -> None:
-    assert {row.opcode for row in ROWS if row.kind is Kind.INTERNAL} == {OpCode.CHECK, OpCode.ERROR}
+    assert {row.opcode for row in ROWS if row.kind is Kind.INTERNAL} == {
+        OpCode.CHECK,
+        OpCode.DELETE_CONTAINER,
+        OpCode.ERROR,
+    }
 
 
 @every_row

@@ -15,6 +15,7 @@ from zoolet.server.paths import (
     parent_for_delete,
     required,
     validate_path,
+    why_refused,
 )
 
 VALID = (
@@ -70,6 +71,33 @@ def test_a_valid_path_is_returned(path: str) -> None:
 def test_an_invalid_path_is_a_bad_argument(path: str | None) -> None:
     with pytest.raises(BadArguments):
         validate_path(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (None, "Path cannot be null"),
+        ("", "Path length must be > 0"),
+        ("a/b", "Path must start with / character"),
+        ("/a/", "Path must not end with / character"),
+        ("/a//b", 'Invalid path string "/a//b" caused by empty node name specified @3'),
+        ("/a/./b", 'Invalid path string "/a/./b" caused by relative paths not allowed @3'),
+        ("/a/..", 'Invalid path string "/a/.." caused by relative paths not allowed @4'),
+        ("/..\0", 'Invalid path string "/..\0" caused by null character not allowed @3'),
+        ("/a\n", 'Invalid path string "/a\n" caused by invalid character @2'),
+        ("/a\U0001f600", 'Invalid path string "/a\U0001f600" caused by invalid character @2'),
+    ],
+)
+def test_the_reason_is_given_in_the_originals_words(path: str | None, reason: str) -> None:
+    with pytest.raises(BadArguments) as caught:
+        validate_path(path)
+    assert str(caught.value) == reason
+
+
+@given(st.text("/.ab\0\n\ue000\U0001f600", max_size=12))
+def test_every_refused_path_has_a_reason(path: str) -> None:
+    if is_refused(path):
+        assert why_refused(path).startswith(("Path ", "Invalid path string "))
 
 
 def is_refused(path: str) -> bool:

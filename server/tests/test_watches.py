@@ -13,7 +13,7 @@ from zoolet.jute.data import OPEN_ACL, READ_ACL
 from zoolet.jute.framing import FrameBuffer
 from zoolet.jute.proto import ReplyHeader, WatcherEvent
 from zoolet.server.acl import AclTuple
-from zoolet.server.watches import PERSISTENT, RECURSIVE, STANDARD, Watches, encode_event
+from zoolet.server.watches import PERSISTENT, RECURSIVE, STANDARD, Watcher, Watches, encode_event
 
 CREATED, DELETED = EventType.NODE_CREATED, EventType.NODE_DELETED
 CHANGED, CHILDREN = EventType.NODE_DATA_CHANGED, EventType.NODE_CHILDREN_CHANGED
@@ -434,10 +434,48 @@ class WatchMachine(RuleBasedStateMachine):
             pairs = {entry[1:3] for entry in self.model if entry[0] == name}
             assert table.count == len(pairs)
             assert {path for path, _ in pairs} == set(table.paths)
-            assert len(table.watchers) == len({number for _, number in pairs})
+            assert sum(map(bool, table.watchers.values())) == len({number for _, number in pairs})
         recursive = [entry for entry in self.model if entry[3] == RECURSIVE]
         assert self.watches.data.recursive_count == len(recursive)
 
 
 TestWatchMachine = WatchMachine.TestCase
 TestWatchMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class CountingPaths(dict[str | None, dict[Watcher, int]]):
+    """A table's paths, counting how often one is looked up."""
+
+    looked_up = 0
+
+    def get(self, path, default=None):  # type: ignore[no-untyped-def]
+        self.looked_up += 1
+        return super().get(path, default)
+
+
+@pytest.mark.parametrize("watch_count", [0, 10, 3000])
+@pytest.mark.parametrize("depth", [1, 4, 12])
+def test_a_recursive_watch_costs_each_write_one_look_up_per_level(
+    watches: Watches, watch_count: int, depth: int
+) -> None:
+    """However many watches there are elsewhere: a recursive watch on `/` under heavy writes stays cheap."""
+    watcher = FakeWatcher()
+    for number in range(watch_count):
+        watches.data.add(f"/elsewhere/{number}", watcher, STANDARD)
+        watches.add_recursive(f"/elsewhere/{number}/below", watcher)
+    watches.add_recursive("/", watcher)
+    path = "/n" * depth
+    counting = CountingPaths(watches.data.paths)
+    watches.data.paths = counting
+    watches.data_changed(path, 1, OPEN_ACL)
+    # The path itself, then one look-up for each ancestor.
+    assert counting.looked_up == 1 + depth
+    assert watcher.take() == [(CHANGED, path)]
+
+
+def test_without_recursive_watches_a_write_looks_up_its_own_path_only(watches: Watches) -> None:
+    watches.data.add("/elsewhere", FakeWatcher(), STANDARD)
+    counting = CountingPaths(watches.data.paths)
+    watches.data.paths = counting
+    watches.data_changed("/a/b/c/d", 1, OPEN_ACL)
+    assert counting.looked_up == 1

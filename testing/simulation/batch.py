@@ -48,6 +48,7 @@ EXPECTED: Final = (
     "leader serves",
     "fast-forward",
     "epoch used up",
+    "out of use, removed",
     "snapshot written",
     "snapshot abandoned",
     "snapshot failed",

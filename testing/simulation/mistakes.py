@@ -31,7 +31,9 @@ from ...quorum.sync_plan import SyncPlan, plan_sync
 from ...quorum.verifier import Majority
 from ...quorum.vote import Vote
 from ...server.connection import ServerConnection
+from ...server.container_manager import ContainerManager
 from ...server.core import ServerCore
+from ...server.data_node import DataNode, ttl_of
 from ...server.database import ZKDatabase
 from ...server.request import Request
 from ...server.sessions import SessionTracker
@@ -457,6 +459,17 @@ def connect_anyway(self: ServerCore, client: ServerConnection, request: ConnectR
 
 
 connect = ServerCore.connect
+
+
+def due_if_empty(self: ContainerManager, node: DataNode, wall_ms: int) -> bool:
+    """Whether the node was ever used, or for how long, is not looked at."""
+    return not node.children
+
+
+def due_by_age(self: ContainerManager, node: DataNode, wall_ms: int) -> bool:
+    """Changes of the node's data do not count."""
+    ttl_ms = ttl_of(node.ephemeral_owner)
+    return not node.children and 0 < ttl_ms < wall_ms - node.ctime
 
 
 def own_epoch_only(self: Leader, sid: Sid, accepted_epoch: int) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any, NamedTuple
 
-from ...jute.codes import CreateMode, OpCode
+from ...jute.codes import CONTAINER_OWNER, CreateMode, OpCode
 from ...jute.ids import hex64
+from ...server.data_node import ttl_of, ttl_owner
 from ...server.database import decode_payload
 from ...server.ops.table import OPERATIONS
 from .violation import Violation
@@ -19,7 +20,10 @@ _CREATES = (OpCode.CREATE, OpCode.CREATE2)
 
 
 class NodeState(NamedTuple):
-    """A node from one zxid on; ``data`` is None while it is not there (no test writes null data)."""
+    """A node from one zxid on; ``data`` is None while it is not there (no test writes null data).
+
+    ``kind`` is the ephemeralOwner of a container or of a node with a time to live, which no client sees.
+    """
 
     zxid: int
     data: bytes | None
@@ -27,6 +31,9 @@ class NodeState(NamedTuple):
     czxid: int = 0
     owner: int = 0
     children: frozenset[str] = frozenset()
+    births: int = 0
+    kind: int = 0
+    mtime: int = 0
 
 
 _NOTHING = NodeState(0, None)
@@ -48,6 +55,8 @@ class Model:
         """Zxid of every write that did not fail, by session and cxid."""
         self.failures: dict[int, int] = {}
         """Error of every write that failed, by zxid."""
+        self.removed = 0
+        """How many containers and nodes with a time to live a leader has removed."""
         self.expired: set[int] = set()
         """Sessions that a leader has ended."""
         self._last_cxid: dict[int, int] = {}
@@ -109,6 +118,9 @@ class Model:
         if header.type == OpCode.MULTI and any(part.type == OpCode.ERROR for part in txn.txns):
             self.failures[zxid] = 0  # one of its parts failed, so none of them counts
             return
+        if header.type == OpCode.DELETE_CONTAINER:
+            self._remove(txn.path, zxid, header.time)
+            return
         # With local sessions a leader takes an unknown session for one of the member that asks (as in Java).
         if session in self.closed and not self._local_sessions:
             raise Violation(
@@ -123,26 +135,48 @@ class Model:
             )
         self._last_cxid[session] = header.cxid
         self.writes[session, header.cxid] = zxid
-        self._apply(header.type, txn, session, zxid)
+        self._apply(header.type, txn, session, zxid, header.time)
 
-    def _apply(self, kind: int, txn: Any, session: int, zxid: int) -> None:
+    def _apply(self, kind: int, txn: Any, session: int, zxid: int, time_ms: int) -> None:
         if kind in _CREATES:
             owner = session if txn.ephemeral else 0
-            parent, _, name = txn.path.rpartition("/")
-            before = self.now(parent or "/")
-            self._put(parent or "/", before._replace(zxid=zxid, children=before.children | {name}))
-            self._put(txn.path, NodeState(zxid, txn.data, czxid=zxid, owner=owner))
+            self._create(txn.path, NodeState(zxid, txn.data, czxid=zxid, owner=owner, mtime=time_ms))
             if owner:
                 self._owned.setdefault(session, {})[txn.path] = None
+        elif kind == OpCode.CREATE_CONTAINER:
+            self._create(txn.path, NodeState(zxid, txn.data, czxid=zxid, kind=CONTAINER_OWNER))
+        elif kind == OpCode.CREATE_TTL:
+            state = NodeState(zxid, txn.data, czxid=zxid, kind=ttl_owner(txn.ttl), mtime=time_ms)
+            self._create(txn.path, state)
         elif kind == OpCode.DELETE:
             self._delete(txn.path, zxid)
         elif kind == OpCode.SET_DATA:
-            self._put(txn.path, self.now(txn.path)._replace(zxid=zxid, data=txn.data, version=txn.version))
+            before = self.now(txn.path)
+            self._put(txn.path, before._replace(zxid=zxid, data=txn.data, version=txn.version, mtime=time_ms))
         elif kind == OpCode.MULTI:
             for part in txn.txns:
                 operation = OPERATIONS[part.type]
                 if operation.txn is not None:
-                    self._apply(part.type, operation.txn.parse(part.data), session, zxid)
+                    self._apply(part.type, operation.txn.parse(part.data), session, zxid, time_ms)
+
+    def _create(self, path: str, state: NodeState) -> None:
+        parent, _, name = path.rpartition("/")
+        before = self.now(parent or "/")
+        children, births = before.children | {name}, before.births + 1
+        self._put(parent or "/", before._replace(zxid=state.zxid, children=children, births=births))
+        self._put(path, state)
+
+    def _remove(self, path: str, zxid: int, time_ms: int) -> None:
+        """A leader deletes a node that is out of use."""
+        state = self.now(path)
+        if state.kind == CONTAINER_OWNER:
+            is_due = state.births > 0
+        else:
+            is_due = 0 < ttl_of(state.kind) < time_ms - state.mtime
+        if state.data is None or not state.kind or state.children or not is_due:
+            raise Violation("OnlyWhatIsOutOfUse", f"0x{hex64(zxid)} removes {path}, which is {state}")
+        self.removed += 1
+        self._delete(path, zxid)
 
     def _delete(self, path: str, zxid: int) -> None:
         owner = self.now(path).owner

@@ -27,6 +27,7 @@ from ...quorum.state_summary import StateSummary
 from ...quorum.verifier import Majority
 from ...quorum.vote import Vote
 from ...server.connection import ServerConnection
+from ...server.container_manager import ContainerManager
 from ...server.core import ServerCore
 from ...server.database import ZKDatabase
 from ...server.sessions import SessionTracker
@@ -177,5 +178,9 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     Mutation("watch events lost", ((ServerConnection, "notify", wrong.notify_nobody),)),
     Mutation("a client's last zxid not looked at", ((ServerCore, "connect", wrong.connect_anyway),)),
     Mutation("touches of learners' clients forgotten", ((Leader, "touch", wrong.no_touches),)),
+    Mutation(
+        "containers removed before their first child", ((ContainerManager, "_is_due", wrong.due_if_empty),)
+    ),
+    Mutation("a time to live counted from the creation", ((ContainerManager, "_is_due", wrong.due_by_age),)),
 )
 BY_NAME: Final = {mutation.name: mutation for mutation in MUTATIONS}

@@ -178,6 +178,12 @@ def choose(seed: int) -> Plan:
     }
     if chance() < 0.1:
         settings["testingonly.initialZxid"] = 0xFFFFFFFF - some((3, 10, 40))
+    # Of their own, so that other runs stay what they are.
+    containers = Random(f"{seed} containers")
+    if containers.random() < 0.15:
+        settings["extendedTypesEnabled"] = "true"
+        settings["znode.container.checkIntervalMs"] = containers.choice((50, 300, 1000))
+        settings["znode.container.maxPerMinute"] = containers.choice((300, 10_000, 100_000))
     verifier = members_of(voters, observers)
     if chance() < 0.1:
         verifier = grouped(verifier, random)

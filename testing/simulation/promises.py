@@ -8,7 +8,8 @@ SessionMonotonic          a session never sees a smaller zxid than it has seen b
 AnswersInOrder            requests of a session are answered in order
 EventBeforeValue          a watch is told of a change before anything shows the client the change
 ExpiredIsOver             a session is only called expired when its end is committed or under way
-(and those of ``model.py``: WriteOnce, SessionOrder, SessionOver, SessionExpiredOnce, SessionUnique)
+(and those of ``model.py``: WriteOnce, SessionOrder, SessionOver, SessionExpiredOnce, SessionUnique,
+OnlyWhatIsOutOfUse)
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from .client import Call, SimClient
 
 _HEADER = Struct(">qiqqi")
-_WRITES = (OpCode.CREATE, OpCode.DELETE, OpCode.SET_DATA, OpCode.MULTI, OpCode.CLOSE_SESSION)
+_CREATES = (OpCode.CREATE, OpCode.CREATE_CONTAINER, OpCode.CREATE_TTL)
+_WRITES = (*_CREATES, OpCode.DELETE, OpCode.SET_DATA, OpCode.MULTI, OpCode.CLOSE_SESSION)
 
 
 class Promises:
@@ -131,8 +133,8 @@ class Promises:
                 "AcknowledgedIsCommitted",
                 f"{client}: {call} was answered at 0x{hex64(zxid)}, which is not it",
             )
-        if call.opcode == OpCode.CREATE:
-            path = CreateResponse.parse(body).path or ""
+        if call.opcode in _CREATES:
+            path = CreateResponse.decode(body)[0].path or ""  # the Stat behind it, if any, is not looked at
             if model.at(path, zxid).czxid != zxid or not path.startswith(call.path):
                 raise Violation("AcknowledgedIsCommitted", f"{client}: {call} did not make {path}")
 

@@ -71,7 +71,12 @@ class Run:
             for number in range(1, plan.clients + 1)
         ]
         self.workloads = [
-            Workload(client, pause_ms=plan.client_pause_ms, data_bytes=plan.data_bytes)
+            Workload(
+                client,
+                pause_ms=plan.client_pause_ms,
+                data_bytes=plan.data_bytes,
+                containers=plan.config.extended_types_enabled,
+            )
             for client in self.clients
         ]
         for workload in self.workloads:
@@ -84,6 +89,8 @@ class Run:
         """What can be said now."""
         if self.promises.model.expired:
             self.observer.counts["session expired by the leader"] += len(self.promises.model.expired)
+        if self.promises.model.removed:
+            self.observer.counts["out of use, removed"] += self.promises.model.removed
         return Outcome(
             self.plan.seed,
             violation,
@@ -238,10 +245,15 @@ class Run:
         return all(member.is_up and serves(member) for member in self.world.members.values())
 
     def is_quiet(self) -> bool:
-        """Whether everybody serves, has everything, and has written it down."""
+        """Whether everybody serves, has everything, and has written it down; nothing is on its way."""
         ledger = self.observer.ledger
         return self.is_serving() and all(
-            ledger.last[member.sid] == ledger.tip and member.peer is not None and member.peer.idle
+            ledger.last[member.sid] == ledger.tip
+            and member.peer is not None
+            and member.peer.idle
+            and not (
+                isinstance(role := member.peer.role, Leader) and role.last_proposed != role.last_committed
+            )
             for member in self.world.members.values()
         )
 

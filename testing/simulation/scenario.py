@@ -20,7 +20,14 @@ from typing import Any
 from ...jute.codes import CreateMode, OpCode, PacketType
 from ...jute.data import OPEN_ACL
 from ...jute.ids import Sid
-from ...jute.proto import CreateRequest, DeleteRequest, GetDataRequest, GetDataResponse, SetDataRequest
+from ...jute.proto import (
+    CreateRequest,
+    CreateTTLRequest,
+    DeleteRequest,
+    GetDataRequest,
+    GetDataResponse,
+    SetDataRequest,
+)
 from ...quorum.leader import Leader
 from ...quorum.learner import Learner, Phase
 from .client import SimClient
@@ -245,6 +252,16 @@ class StoryClient:
     def create(self, path: str, data: bytes = b"", mode: CreateMode = CreateMode.PERSISTENT) -> None:
         """Make a node."""
         self._wait(OpCode.CREATE, path, CreateRequest(path, data, OPEN_ACL, mode).encode())
+
+    def create_container(self, path: str) -> None:
+        """Make a container."""
+        body = CreateRequest(path, b"", OPEN_ACL, CreateMode.CONTAINER).encode()
+        self._wait(OpCode.CREATE_CONTAINER, path, body)
+
+    def create_ttl(self, path: str, ttl_ms: int) -> None:
+        """Make a node with a time to live."""
+        body = CreateTTLRequest(path, b"", OPEN_ACL, CreateMode.PERSISTENT_WITH_TTL, ttl_ms).encode()
+        self._wait(OpCode.CREATE_TTL, path, body)
 
     def set(self, path: str, data: bytes) -> None:
         """Change a node."""

@@ -11,6 +11,7 @@ from ...jute.data import OPEN_ACL
 from ...jute.proto import (
     CheckVersionRequest,
     CreateRequest,
+    CreateTTLRequest,
     DeleteRequest,
     ExistsRequest,
     GetChildren2Request,
@@ -38,6 +39,7 @@ class Workload:
         depth: requests that may be under way at once.
         registers: how many nodes are fought over.
         data_bytes: length of what is written, at the most.
+        containers: whether it makes containers and nodes with a time to live.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Workload:
         registers: int = 4,
         data_bytes: int = 40,
         closes: float = 0.004,
+        containers: bool = False,
     ) -> None:
         self.client = client
         self.world: World = client.world
@@ -64,7 +67,7 @@ class Workload:
         self._count = 0
         self._mine: list[str] = []
         self._choices: list[Callable[[], None]] = []
-        for weight, what in (
+        choices: tuple[tuple[int, Callable[[], None]], ...] = (
             (30, self._set),
             (8, self._create),
             (6, self._create_ephemeral),
@@ -76,7 +79,10 @@ class Workload:
             (6, self._children),
             (6, self._multi),
             (4, self._sync),
-        ):
+        )
+        if containers:
+            choices += ((10, self._container), (12, self._below_container), (6, self._ttl))
+        for weight, what in choices:
             self._choices += [what] * weight
 
     def start(self) -> None:
@@ -172,6 +178,30 @@ class Workload:
             mode = CreateMode.EPHEMERAL_SEQUENTIAL
             parts.append((OpCode.CREATE, CreateRequest(path, self._data(), OPEN_ACL, mode)))
         self.client.ask(OpCode.MULTI, first, encode_multi(parts))
+
+    def _container(self) -> None:
+        path = f"/c{int(self._random.random() * 3)}"
+        self._ask(
+            OpCode.CREATE_CONTAINER, path, CreateRequest(path, self._data(), OPEN_ACL, CreateMode.CONTAINER)
+        )
+
+    def _below_container(self) -> None:
+        path = f"/c{int(self._random.random() * 3)}/k"
+        fate = self._random.random()
+        if fate < 0.5:
+            self._ask(OpCode.DELETE, path, DeleteRequest(path, -1))
+        else:
+            mode = CreateMode.EPHEMERAL if fate < 0.6 else CreateMode.PERSISTENT
+            self._ask(OpCode.CREATE, path, CreateRequest(path, self._data(), OPEN_ACL, mode))
+
+    def _ttl(self) -> None:
+        path = f"/t{int(self._random.random() * 3)}"
+        if self._random.random() < 0.3:
+            self._ask(OpCode.SET_DATA, path, SetDataRequest(path, self._data(), -1))
+            return
+        ttl_ms = 1 + int(self._random.random() * 1000)
+        request = CreateTTLRequest(path, self._data(), OPEN_ACL, CreateMode.PERSISTENT_WITH_TTL, ttl_ms)
+        self._ask(OpCode.CREATE_TTL, path, request)
 
     def _sync(self) -> None:
         self._ask(OpCode.SYNC, "/", SyncRequest("/"))
