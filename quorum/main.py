@@ -2,6 +2,10 @@
 
     zoolet serve [zoo.cfg]                          one server, until it is told to stop
     zoolet ensemble 3                               several servers on this machine, as processes
+    zoolet check | log | snapshot | tree DATA_DIR   look into a data folder
+    zoolet backup | restore                         a data folder as one file, and back
+    zoolet export | import                          a tree as JSON, and back
+    zoolet purge DATA_DIR -n 3                      remove old snapshots and logs
     zoolet shim DIR                                 an executable `java` that starts zoolet instead
 
 Each sub-command is a module of `commands`, which is imported when it is the one asked for: a cold start is
@@ -18,8 +22,23 @@ import click
 from ..server.version import COMPATIBLE_VERSION, ZOOLET_VERSION
 from . import gc_policy
 from .commands.process import EXIT_OK, EXIT_UNEXPECTED, StopSignals, leave
+from .file_limit import raise_file_limit
 
-COMMANDS: Final = ("ensemble", "java", "serve", "shim")
+COMMANDS: Final = (
+    "backup",
+    "check",
+    "ensemble",
+    "export",
+    "import",
+    "java",
+    "log",
+    "purge",
+    "restore",
+    "serve",
+    "shim",
+    "snapshot",
+    "tree",
+)
 """Each is the module `commands.<name>` with a click command of that name."""
 
 
@@ -32,7 +51,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        found: object = getattr(import_module(f".commands.{cmd_name}", __package__), cmd_name)
+        name = {"import": "import_tree"}.get(cmd_name, cmd_name)  # a keyword can't be the name of a module
+        found: object = getattr(import_module(f".commands.{name}", __package__), name)
         assert isinstance(found, click.Command)
         return found
 
@@ -42,6 +62,7 @@ def main() -> NoReturn:
     stop = StopSignals()
     stop.install()
     gc_policy.suspend()
+    raise_file_limit()
     try:
         cli.main(prog_name="zoolet", obj=stop)
         code = EXIT_OK
