@@ -19,9 +19,10 @@ from ...server.tools.backup import back_up, restore_archive
 from ...server.tools.folder import Folder, find_folder
 from ...server.tools.recovery import recover
 from ...server.tools.values import hex_text
+from ...storage.file_names import UNDER_CONSTRUCTION
 from ...storage.real_disk import RealDisk
 from .disk_tools import absolute, bytes_text, explaining, watched_disk
-from .process import say
+from .process import StopSignals, say
 
 
 @click.command()
@@ -38,10 +39,13 @@ def backup(context: click.Context, data_dir: Path, archive: Path, log_dir: Path 
     """
     with explaining(context):
         folder = find_folder(RealDisk(), absolute(data_dir), absolute(log_dir) if log_dir else "")
+        unfinished = archive.absolute().with_name(f"{UNDER_CONSTRUCTION}{archive.name}")
+        stop = context.find_object(StopSignals) or StopSignals()
+        stop.at_sudden_end.append(lambda: unfinished.unlink(missing_ok=True))
         with watched_disk("Copying", folder.directories, passes=2) as disk:
             names = back_up(disk, folder, absolute(archive))
         try:
-            zxid, node_count = _read_back(archive.absolute())
+            zxid, node_count = _read_back(archive.absolute(), stop)
         except BaseException:
             archive.unlink(missing_ok=True)
             raise
@@ -49,9 +53,10 @@ def backup(context: click.Context, data_dir: Path, archive: Path, log_dir: Path 
         say(f"Wrote {archive}: {len(names)} files, {size}; zxid {hex_text(zxid)}, {node_count} nodes.")
 
 
-def _read_back(archive: Path) -> tuple[int, int]:
+def _read_back(archive: Path, stop: StopSignals) -> tuple[int, int]:
     """Last zxid and number of nodes of what a server would find."""
     unpacked = tempfile.mkdtemp(prefix=f".{archive.name}-", dir=archive.parent)
+    stop.at_sudden_end.append(lambda: shutil.rmtree(unpacked, ignore_errors=True))
     try:
         folder = Folder(unpacked, unpacked)
         with watched_disk("Verifying", [str(archive)]) as disk:

@@ -57,9 +57,13 @@ def check(
 def _check(folder: Folder, *, as_json: bool = False) -> bool:
     """Show every finding; whether all is well."""
     out = console()
-    with watched_disk("Verifying", folder.directories, passes=3) as disk:
-        checked = Check(disk, folder)
-        for finding in checked.findings():
+    found: list[Finding] = []
+    try:
+        with watched_disk("Verifying", folder.directories, passes=4) as disk:
+            checked = Check(disk, folder)
+            found += checked.findings()
+    finally:  # behind the bar, which would be torn by lines in between
+        for finding in found:
             if as_json:
                 value = {"level": finding.level.value, "subject": finding.subject, "text": finding.text}
                 print(json.dumps(value, ensure_ascii=False))

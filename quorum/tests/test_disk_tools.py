@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from zoolet.quorum.main import COMMANDS, cli
-from zoolet.server.tools.tests.folders import JAVA_38, JAVA_39, damage, our_folder, payload
+from zoolet.server.tools.tests.folders import JAVA_38, JAVA_39, ROOT, damage, our_folder, payload
 from zoolet.storage.log_record import FILE_HEADER, frame
 
 
@@ -53,6 +53,11 @@ def test_log_as_json_has_one_object_a_line_with_data(java: Path) -> None:
     assert [txn["zxid"] for txn in txns] == [f"0x{zxid:x}" for zxid in range(0x11, 0x17)]
     assert {"data", "data_bytes", "path"} < txns[0].keys() or txns[0]["type"] == "createSession"
     assert all(txn["offset"] > 0 for txn in txns)
+
+
+def test_the_line_in_the_page_about_storage_is_what_is_printed() -> None:
+    page = (ROOT / "docs/storage.md").read_text()
+    assert f"\n    {run('log', JAVA_39, '--from', '2', '--to', '2').stdout}" in page
 
 
 def test_every_kind_of_txn_can_be_shown() -> None:

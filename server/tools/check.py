@@ -157,6 +157,9 @@ class Check:
             self.torn_logs.append((stored, verdict.offset))
             tail = f"a torn tail at offset {verdict.offset} ({verdict.reason})"
             return Finding(Level.NOTE, stored.name, f"{words}; then {tail}: normal after a crash")
+        if verdict.ending is Ending.DAMAGE and is_newest and self._is_unacknowledged(stored, verdict.offset):
+            text = f"{words}; then the rest of a batch that nobody was told about, at offset {verdict.offset}"
+            return Finding(Level.NOTE, stored.name, f"{text}; a start cuts it off")
         if verdict.ending is Ending.DAMAGE:
             behind = zxids_behind(self._disk, stored, verdict.offset, verdict.zxid)
             text = f"{words}; then damage at offset {verdict.offset}: {verdict.reason}"
@@ -167,6 +170,23 @@ class Check:
             level = Level.NOTE if is_newest else Level.BAD
             return Finding(level, stored.name, "empty" + ("" if is_newest else ", and not the newest log"))
         return Finding(Level.GOOD, stored.name, words)
+
+    def _is_unacknowledged(self, stored: StoredFile, offset: int) -> bool:
+        """Whether the mark says that everything up to there, and no more, was durable (as recovery has it).
+
+        The mark is read behind the log: a running server, whose half-written batch this is, may have moved
+        it.
+        """
+        mark = WatermarkFile(self._disk, self._folder.log_directory).read()
+        if mark is None or mark.log_zxid != stored.zxid:
+            return False
+        if mark.offset <= offset:
+            return True
+        again = LogFile(self._disk, stored, start=offset)
+        for _ in again:
+            continue
+        assert again.verdict is not None
+        return again.verdict.offset >= mark.offset
 
     def _check_watermark(self, logs: list[StoredFile]) -> Iterator[Finding]:
         path = f"{self._folder.log_directory}/{WATERMARK_FILE}"

@@ -59,6 +59,19 @@ def test_a_torn_tail_is_no_damage(tmp_path: Path) -> None:
     assert is_good(folder)
 
 
+def test_what_the_mark_does_not_vouch_for_is_no_damage(tmp_path: Path) -> None:
+    """A batch of which only a later page reached the disk: a start cuts it off."""
+    folder = our_folder(tmp_path, range(1, 5))
+    end = _end(folder)
+    with Path(folder.log_directory, "log.1").open("r+b") as file:
+        file.seek(end + 4096)
+        file.write(b"a later page")
+    first, second = texts(folder)
+    assert f"nobody was told about, at offset {end}; a start cuts it off" in first
+    assert second == f"recovery: log.1 would be cut to {end} bytes"
+    assert is_good(folder)
+
+
 def test_damage_is_told_with_what_lies_behind_it(tmp_path: Path) -> None:
     folder = our_folder(tmp_path, range(1, 9))
     offset = _offset(folder, 4)
