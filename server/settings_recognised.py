@@ -83,9 +83,7 @@ def _family(key: str, doc: str) -> Setting:
     return Setting("", key, TEXT, "", doc, Status.IMPLEMENTED)
 
 
-_BASICS = (
-    _java("serverCnxnFactory", TEXT, "", "Java's choice of network library."),
-)
+_BASICS = (_java("serverCnxnFactory", TEXT, "", "Java's choice of network library."),)
 
 _LIMITS = (
     _java("request_throttler.shutdownTimeout", MILLIS, "10000", "How long a stop waits for them."),
