@@ -34,7 +34,11 @@ DEFAULT_SETTINGS: Mapping[str, str] = {
     # The log file grows by this many KiB at a time; the default of 64 MiB is only slow here.
     "preAllocSize": "1024",
 }
-DEFAULT_PROPERTIES: Mapping[str, str] = {"zookeeper.extendedTypesEnabled": "true"}
+DEFAULT_PROPERTIES: Mapping[str, str] = {
+    "zookeeper.extendedTypesEnabled": "true",
+    # Left to itself a server removes old containers every minute: a write that no test has asked for.
+    "znode.container.checkIntervalMs": "36000000",
+}
 
 
 class ServerDidNotStart(Exception):
