@@ -62,6 +62,7 @@ class LeaderServer(QuorumServer):
         )
         context.reconfigure = leader.reconfigure
         self._prep = PrepRequestProcessor(context, leader.zxid, leader.propose)
+        self.check_eagerly(leader.propose)
         self.share_outstanding_limit()
         self.manage_containers()
         self.set_time(peer.now_ms, peer.wall_ms)
@@ -90,9 +91,6 @@ class LeaderServer(QuorumServer):
         if request.operation is CREATE_SESSION:
             tracker.set_owner(request.session_id, owner)
         self._prep.process(request)
-
-    def answer_here(self, request: Request) -> None:
-        self._leader.propose(request)
 
     def refuse(self, request: Request) -> None:
         """Make an error txn of a forwarded request that got none.

@@ -74,6 +74,7 @@ class LearnerServer(QuorumServer):
         self._refused: set[Request] = set()
         """Those of ``_waiting`` that the leader will refuse for a reason only we can tell."""
         self._revalidations: dict[int, ServerConnection] = {}
+        self.check_eagerly(self._answer_in_turn)
         if not learner.is_observer:
             self.share_outstanding_limit()
 
@@ -113,9 +114,6 @@ class LearnerServer(QuorumServer):
     def refuse_upgrade(self, request: Request) -> None:
         """The leader only knows that the session is not global (``FinalRequestProcessor``)."""
         self._refused.add(request)
-
-    def answer_here(self, request: Request) -> None:
-        self._answer_in_turn(request)
 
     def _answer_in_turn(self, request: Request) -> None:
         """A request that ends here is answered behind those of its session that are under way."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..jute.codes import OpCode
@@ -58,18 +59,20 @@ class QuorumServer(ServerCore):
         self.time_is_up = lambda: peer.time_is_up()
         self.tracker = sessions
         self.submit = self.submit_global if sessions.local is None else self._receive_with_local_sessions
-        if peer.config.enable_eager_acl_check:
-            from .eager_acl import EagerAclCheck
 
-            self.submit = EagerAclCheck(self.access, self.tree, self.submit, self.answer_here).screen
-
+    @abstractmethod
     def submit_global(self, request: Request) -> None:
         """Send a request on its way through the role's chain."""
-        raise NotImplementedError
 
-    def answer_here(self, request: Request) -> None:
-        """Answer a request whose error is known, in its turn among those of its session."""
-        raise NotImplementedError
+    def check_eagerly(self, refuse: Callable[[Request], None]) -> None:
+        """Where ``enableEagerACLCheck`` says so, keep from the chain what this member's tree forbids.
+
+        For roles with a chain. ``refuse`` answers such a request, in its turn among those of its session.
+        """
+        if self.config.enable_eager_acl_check:
+            from .eager_acl import EagerAclCheck
+
+            self.submit = EagerAclCheck(self.access, self.tree, self.submit, refuse).screen
 
     def refuse_upgrade(self, request: Request) -> None:
         """The request wants an ephemeral node for a local session that must stay local."""
@@ -178,4 +181,7 @@ class NoServer(QuorumServer):
         client.close("this server is looking for a leader")
 
     def reopen_session(self, client: ServerConnection, session_id: SessionId) -> None:
+        raise AssertionError("nobody gets that far")
+
+    def submit_global(self, request: Request) -> None:
         raise AssertionError("nobody gets that far")

@@ -19,7 +19,7 @@ from ..server.tls.context import TlsSettings, client_context, server_context
 from ..server.tls.endpoint import Phase, TlsEndpoint
 from ..server.tls.names import is_for_address, is_for_name
 from ..server.tls.reload import ContextSource
-from ..server.tls.stores import StoreFile
+from ..server.tls.stores import member_stores
 
 _log = logging.getLogger(__name__)
 
@@ -28,22 +28,11 @@ def settings_of(config: Config) -> TlsSettings:
     """The keys ``ssl.quorum.*``."""
     checks_names = config.ssl_quorum_hostname_verification and not config.fips_mode
     protocol = config.ssl_quorum_protocol
+    key_store, trust_store = member_stores(config)
     return TlsSettings(
         prefix="ssl.quorum.",
-        key_store=StoreFile(
-            "ssl.quorum.keyStore",
-            config.ssl_quorum_key_store_location,
-            config.ssl_quorum_key_store_password,
-            config.ssl_quorum_key_store_password_path,
-            config.ssl_quorum_key_store_type,
-        ),
-        trust_store=StoreFile(
-            "ssl.quorum.trustStore",
-            config.ssl_quorum_trust_store_location,
-            config.ssl_quorum_trust_store_password,
-            config.ssl_quorum_trust_store_password_path,
-            config.ssl_quorum_trust_store_type,
-        ),
+        key_store=key_store,
+        trust_store=trust_store,
         # Unlike those of clients, connections of members may also use the versions before it.
         protocol="TLSv1.2,TLSv1.3" if protocol == "TLSv1.3" else protocol,
         enabled_protocols=config.ssl_quorum_enabled_protocols,

@@ -9,7 +9,7 @@ import pytest
 from zoolet.jute.codes import ErrorCode, OpCode
 from zoolet.jute.data import OPEN_ACL
 from zoolet.jute.framing import frame
-from zoolet.jute.proto import ConnectResponse, CreateRequest, SyncRequest
+from zoolet.jute.proto import ConnectResponse, CreateRequest, GetDataRequest, SyncRequest
 from zoolet.quorum.read_only import grace_ms
 from zoolet.quorum.tests.members_lab import TICK_MS, Lab
 from zoolet.server.tests.harness import event_of
@@ -194,6 +194,13 @@ def test_writes_and_syncs_are_refused_unread(lab: Lab, opcode: OpCode) -> None:
         reply = client.call(opcode, body)
         assert (reply.zxid, reply.err, reply.body) == (zxid, NOT_READ_ONLY, b"")
     assert lab[1].peer.database.tree.last_processed_zxid == zxid
+
+
+def test_an_eager_check_of_permissions_has_no_part_in_it() -> None:
+    """The original checks in the chains of leaders and learners; here every write ends the same way."""
+    client = partitioned(enable_eager_acl_check=True)[1].connected(read_only=True)
+    assert client.call(OpCode.CREATE, CreateRequest("/b", b"", (), 0)).err == NOT_READ_ONLY
+    assert client.call(OpCode.GET_DATA, GetDataRequest("/a", False)).err == 0
 
 
 def test_refusals_and_answers_come_in_the_order_of_the_requests(lab: Lab) -> None:

@@ -15,7 +15,7 @@ from ..settings_table import Config
 from ..tls.context import TlsSettings
 from ..tls.endpoint import TlsEndpoint
 from ..tls.reload import ContextSource
-from ..tls.stores import StoreFile
+from ..tls.stores import member_stores
 from .http_ports import HttpListener
 
 if TYPE_CHECKING:
@@ -26,22 +26,11 @@ _log = logging.getLogger(__name__)
 
 def settings_of(config: Config) -> TlsSettings:
     """The stores of `ssl.quorum.*`; what else is said there is about members."""
+    key_store, trust_store = member_stores(config)
     return TlsSettings(
         prefix="ssl.quorum.",
-        key_store=StoreFile(
-            "ssl.quorum.keyStore",
-            config.ssl_quorum_key_store_location,
-            config.ssl_quorum_key_store_password,
-            config.ssl_quorum_key_store_password_path,
-            config.ssl_quorum_key_store_type,
-        ),
-        trust_store=StoreFile(
-            "ssl.quorum.trustStore",
-            config.ssl_quorum_trust_store_location,
-            config.ssl_quorum_trust_store_password,
-            config.ssl_quorum_trust_store_password_path,
-            config.ssl_quorum_trust_store_type,
-        ),
+        key_store=key_store,
+        trust_store=trust_store,
         enabled_protocols="TLSv1.2,TLSv1.3",
         client_auth="need" if config.admin_need_client_auth else "none",
     )

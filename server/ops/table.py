@@ -164,7 +164,7 @@ _ROWS: Final = (
               request=SetWatches, final=final_set_watches,
               doc="Watches of a client that reconnects."),
     Operation(opcode=OpCode.SASL, name="sasl", kind=Kind.CONNECTION, since="3.4", request=GetSASLRequest,
-              doc="One step of a SASL exchange (no mechanism yet: answered as a server without JAAS does)."),
+              doc="One step of a SASL exchange."),
     Operation(opcode=OpCode.GET_EPHEMERALS, name="getEphemerals", tag="GETE", kind=Kind.READ, since="3.6",
               request=GetEphemeralsRequest, final=final_get_ephemerals,
               doc="The session's ephemerals below a prefix."),

@@ -23,6 +23,8 @@ from .jks import MAGIC, JksError, read_jks
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+    from ..settings_table import Config
+
 _BY_EXTENSION: Final = {".jks": "JKS", ".pem": "PEM", ".p12": "PKCS12", ".bcfks": "BCFKS"}
 _STORE_BYTES_MAX: Final = 16 << 20
 """No store is that long; a mistyped path may be."""
@@ -56,6 +58,26 @@ class StoreFile:
     def error(self, problem: str) -> ConfigError:
         """An error about this file."""
         return ConfigError(f"{self.name}.location={self.location}: {problem}")
+
+
+def member_stores(config: Config) -> tuple[StoreFile, StoreFile]:
+    """The key store and the trust store of ``ssl.quorum.*``, which the admin server uses as well."""
+    return (
+        StoreFile(
+            "ssl.quorum.keyStore",
+            config.ssl_quorum_key_store_location,
+            config.ssl_quorum_key_store_password,
+            config.ssl_quorum_key_store_password_path,
+            config.ssl_quorum_key_store_type,
+        ),
+        StoreFile(
+            "ssl.quorum.trustStore",
+            config.ssl_quorum_trust_store_location,
+            config.ssl_quorum_trust_store_password,
+            config.ssl_quorum_trust_store_password_path,
+            config.ssl_quorum_trust_store_type,
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
