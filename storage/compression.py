@@ -6,13 +6,14 @@ a file uses is in its name: nothing, `.gz` or `.snappy`.
     snappy file := 0x82 "SNAPPY" 0x00, version (int), oldest compatible version (int), block*
     block       := length (int), that many bytes of raw snappy
 
-Snappy is decoded in plain Python, slowly (some 10 MB/s), and written as literals only: readable by everyone,
-but not smaller. It is here to open what other servers wrote; to save space, choose gz.
+Snappy is for the library cramjam (the extra `zoolet[snappy]`). Without it snappy is decoded in plain Python,
+slowly (some 10 MB/s), and written as literals only: readable by everyone, but not smaller.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from struct import Struct
 from typing import Protocol
 
@@ -25,6 +26,7 @@ METHODS = ("", "gz", "snappy")
 SNAPPY_MAGIC = b"\x82SNAPPY\0"
 _SNAPPY_HEADER = SNAPPY_MAGIC + b"\0\0\0\1\0\0\0\1"
 _SNAPPY_BLOCK_BYTES = 32 << 10
+_SNAPPY_GROWTH_MAX = 32  # three bytes copy 64 at the most
 _CHUNK_BYTES = 1 << 18
 _int = Struct(">i")
 
@@ -51,17 +53,19 @@ class _Plain:
         return b""
 
 
-class _SnappyLiterals:
-    def __init__(self) -> None:
+class _SnappyBlocks:
+    """Blocks of at most 32 KiB, as snappy-java makes them."""
+
+    def __init__(self, pack: Callable[[bytes], bytes]) -> None:
+        self._pack = pack
         self._header = _SNAPPY_HEADER
 
     def compress(self, data: bytes, /) -> bytes:
         parts = [self._header]
         self._header = b""
         for start in range(0, len(data), _SNAPPY_BLOCK_BYTES):
-            piece = data[start : start + _SNAPPY_BLOCK_BYTES]
-            literal = _varint(len(piece)) + b"\xf4" + (len(piece) - 1).to_bytes(2, "little")
-            parts += (_int.pack(len(literal) + len(piece)), literal, piece)
+            block = self._pack(data[start : start + _SNAPPY_BLOCK_BYTES])
+            parts += (_int.pack(len(block)), block)
         return b"".join(parts)
 
     def flush(self) -> bytes:
@@ -74,7 +78,7 @@ def compressor(method: str) -> Compressor:
         # wbits 31: gzip framing. Level 6, the default of Java's GZIPOutputStream.
         return zlib.compressobj(6, zlib.DEFLATED, 31)
     if method == "snappy":
-        return _SnappyLiterals()
+        return _SnappyBlocks(_snappy_functions()[0])
     assert method == "", f"unknown compression method {method!r}"
     return _Plain()
 
@@ -113,6 +117,7 @@ class _SnappyReader:
         self._stream = stream
         self._ready = b""
         self._started = False
+        self._unpack = _snappy_functions()[1]
 
     def read(self, length: int, /) -> bytes:
         while not self._ready:
@@ -128,7 +133,7 @@ class _SnappyReader:
             (size,) = _int.unpack(head)
             if size < 0:
                 raise BadCompression(f"a snappy block of {size} bytes")
-            self._ready = snappy_decode(self._exactly(size))
+            self._ready = self._unpack(self._exactly(size))
         data, self._ready = self._ready[:length], self._ready[length:]
         return data
 
@@ -140,6 +145,29 @@ class _SnappyReader:
                 raise BadCompression("the snappy stream is cut off")
             data += more
         return data
+
+
+def _snappy_functions() -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
+    """How a block is packed and unpacked here; unpacking raises `BadCompression`."""
+    try:
+        import cramjam
+    except ImportError:
+        return snappy_literal, snappy_decode
+
+    def unpack(block: bytes) -> bytes:
+        try:
+            if cramjam.snappy.decompress_raw_len(block) > _SNAPPY_GROWTH_MAX * len(block):
+                raise BadCompression("a snappy block says it holds more than it can")
+            return bytes(cramjam.snappy.decompress_raw(block))
+        except cramjam.DecompressionError as error:
+            raise BadCompression(f"a snappy block cannot be undone: {error}") from error
+
+    return lambda data: bytes(cramjam.snappy.compress_raw(data)), unpack
+
+
+def snappy_literal(data: bytes) -> bytes:
+    """A block of raw snappy, up to 64 KiB, that holds the data as it is."""
+    return _varint(len(data)) + b"\xf4" + (len(data) - 1).to_bytes(2, "little") + data
 
 
 def snappy_decode(block: bytes) -> bytes:

@@ -72,7 +72,10 @@ class Disk(Protocol):
         """Remove a file."""
 
     def makedirs(self, path: str) -> None:
-        """Create a directory and its missing parents, durably. Existing ones are fine."""
+        """Create a directory and its missing parents, durably. Existing ones are fine.
+
+        The name of the innermost that exists is made durable, too: its maker may have been killed too early.
+        """
 
     def fsync_dir(self, path: str) -> None:
         """Make the names in a directory durable."""

@@ -26,7 +26,7 @@ from typing import Final
 from ..jute.ids import Epoch, Zxid, epoch_of
 from .atomic_file import write_atomically
 from .disk import Disk
-from .errors import EpochError
+from .errors import EpochError, EpochUnreadable
 
 ACCEPTED: Final = "acceptedEpoch"
 CURRENT: Final = "currentEpoch"
@@ -104,6 +104,31 @@ class EpochFiles:
             accepted, current, tuple(f"{name} {why}: set to {epoch}" for name, epoch, why in repairs)
         )
 
+    def have_been(self) -> bool:
+        """Whether some epoch was promised or taken over here. Raises EpochError, DiskError."""
+        return bool(self._read(ACCEPTED) or self._read(CURRENT))
+
+    def load_alone(self, known_zxid: Zxid | int) -> None:
+        """Read both files beside a history that is not used; `known_zxid` was in it (-1: nothing known).
+
+        What was promised must not be forgotten with the history: without a good `acceptedEpoch`, which no
+        less recent data can contradict, EpochError is raised. `currentEpoch` only says whose that history
+        was: it is passed over if it can't be read, and left as it is. Writes nothing.
+        """
+        accepted = self._read(ACCEPTED)
+        if accepted is None:
+            reason = "it is missing, and with the data damaged nothing tells which epochs were promised"
+            raise self._refusal(ACCEPTED, reason)
+        try:
+            current = self._read(CURRENT) or Epoch(0)
+        except EpochUnreadable:
+            current = Epoch(0)
+        if accepted < current:
+            raise self._refusal(ACCEPTED, f"{accepted} is less than {CURRENT}, {current}")
+        if accepted < epoch_of(Zxid(max(known_zxid, 0))):
+            raise self._refusal(ACCEPTED, f"{accepted} is older than a zxid of the data, 0x{known_zxid:x}")
+        self.accepted, self.current = accepted, current
+
     def accept(self, epoch: Epoch) -> None:
         """Promise to follow no leader of an older epoch. Durable when it returns."""
         assert self.accepted <= epoch <= EPOCH_MAX, f"accept epoch {epoch} after {self.accepted}"
@@ -132,12 +157,12 @@ class EpochFiles:
             file.close()
         if not _NUMBER.fullmatch(line):
             found = f"{line[:40]!r}" if line else "nothing"
-            raise self._refusal(name, f"found {found} instead of a number")
+            raise EpochUnreadable(f"{self._directory}/{name}", f"found {found} instead of a number")
         value = int(line)
         if value == -1:
             return Epoch(0)  # the original writes that beside an empty database it does not trust
         if not 0 <= value <= EPOCH_MAX:
-            raise self._refusal(name, f"found {value}, which is no epoch")
+            raise EpochUnreadable(f"{self._directory}/{name}", f"found {value}, which is no epoch")
         return Epoch(value)
 
     def _remove_leftovers(self) -> None:

@@ -90,6 +90,10 @@ class EpochError(StorageError):
         self.reason = reason
 
 
+class EpochUnreadable(EpochError):
+    """An epoch file is there and holds no number."""
+
+
 class LogFailed(StorageError):
     """An earlier write or sync of the transaction log failed, so nothing more is accepted.
 

@@ -24,9 +24,13 @@ UNDER_CONSTRUCTION = "new."
 # the next replacement, for the day on which the leader turns out to have been the one with the wrong disk.
 SET_ASIDE = "old."
 
+# The same of a damaged history. Nobody removes these: what can still be read in them may be wanted.
+SET_ASIDE_DAMAGED = "damaged."
+
 _LOG = re.compile(r"log\.([0-9a-fA-F]{1,16})")
 _SNAPSHOT = re.compile(r"snapshot\.([0-9a-fA-F]{1,16})(?:\.(gz|snappy))?")
 _SET_ASIDE = re.compile(r"old\.(log|snapshot)\.[0-9a-fA-F]{1,16}(\.gz|\.snappy)?")
+_DAMAGED = re.compile(r"damaged\.([0-9]+\.)?(log|snapshot)\.[0-9a-fA-F]{1,16}(\.gz|\.snappy)?")
 _LEFTOVER = re.compile(r"new\.(log|snapshot)\.[0-9a-f]+(\.gz|\.snappy)?")
 
 
@@ -77,6 +81,11 @@ def list_leftovers(disk: Disk, directory: str) -> list[str]:
 def list_set_aside(disk: Disk, directory: str) -> list[str]:
     """Paths of the files of a history that was replaced."""
     return [f"{directory}/{name}" for name in disk.listdir(directory) if _SET_ASIDE.fullmatch(name)]
+
+
+def list_damaged(disk: Disk, directory: str) -> list[str]:
+    """Paths of the files of a damaged history that was replaced."""
+    return [f"{directory}/{name}" for name in disk.listdir(directory) if _DAMAGED.fullmatch(name)]
 
 
 def looks_like_log(name: str) -> bool:

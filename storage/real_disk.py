@@ -6,12 +6,13 @@ they release the interpreter lock.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import stat
 
-from .errors import DirectoryInUse, translate
+from .errors import DirectoryInUse, DiskError, translate
 
 # macOS has no fdatasync; its fsync is the nearest call.
 _datasync = getattr(os, "fdatasync", os.fsync)
@@ -27,11 +28,19 @@ class RealFile:
         self._fd = fd
         self._path = path
 
+    def _error(self, error: OSError, operation: str) -> DiskError:
+        """What failed, and on which file: by the name it has now, which may be another than it was given."""
+        path = self._path
+        if not os.path.exists(path):
+            with contextlib.suppress(OSError):
+                path = os.readlink(f"/proc/self/fd/{self._fd}")
+        return translate(error, operation, path)
+
     def size(self) -> int:
         try:
             return os.fstat(self._fd).st_size
         except OSError as error:
-            raise translate(error, "stat", self._path) from error
+            raise self._error(error, "stat") from error
 
     def pread(self, length: int, offset: int) -> bytes:
         try:
@@ -45,7 +54,7 @@ class RealFile:
                 got += len(more)
             return b"".join(parts)
         except OSError as error:
-            raise translate(error, "read", self._path) from error
+            raise self._error(error, "read") from error
 
     def pwrite(self, data: bytes, offset: int) -> None:
         try:
@@ -57,7 +66,7 @@ class RealFile:
                 # A short write is followed by the real error (usually ENOSPC) on the next call.
                 written += os.pwrite(self._fd, rest[written:], offset + written)
         except OSError as error:
-            raise translate(error, "write", self._path) from error
+            raise self._error(error, "write") from error
 
     def next_data(self, offset: int) -> int:
         if _SEEK_DATA is None:
@@ -73,18 +82,21 @@ class RealFile:
         try:
             os.ftruncate(self._fd, size)
         except OSError as error:
-            raise translate(error, "truncate", self._path) from error
+            raise self._error(error, "truncate") from error
 
     def fdatasync(self) -> None:
         try:
             _datasync(self._fd)
         except OSError as error:
-            raise translate(error, "sync", self._path) from error
+            raise self._error(error, "sync") from error
 
     def close(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            os.close(fd)
+            try:
+                os.close(fd)
+            except OSError as error:  # a file system that tells of failed writes only now
+                raise translate(error, "close", self._path) from error
 
 
 class RealLock:
@@ -151,6 +163,7 @@ class RealDisk:
     def makedirs(self, path: str) -> None:
         try:
             if stat.S_ISDIR(os.stat(path).st_mode):
+                self._keep_name(path)
                 return
         except FileNotFoundError:
             pass
@@ -167,6 +180,12 @@ class RealDisk:
         except OSError as error:
             raise translate(error, "create directory", path) from error
         if parent:
+            self.fsync_dir(parent)
+
+    def _keep_name(self, path: str) -> None:
+        """Whoever made this directory may have been killed before its name was durable."""
+        parent = os.path.dirname(path)
+        if not os.path.ismount(path) and os.access(parent, os.R_OK):
             self.fsync_dir(parent)
 
     def fsync_dir(self, path: str) -> None:

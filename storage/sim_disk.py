@@ -198,6 +198,14 @@ class SimDisk:
             self.directories.add(directory)
             directory = directory.rpartition("/")[0] or "/"
 
+    def rot(self, path: str, offset: int, data: bytes) -> None:
+        """The medium loses what it held there, synced or not, and nobody is told; the length stays."""
+        inode = self.names[path]
+        for image in (inode.live, inode.durable):
+            left = max(len(image) - offset, 0)
+            image[offset : offset + len(data)] = data[:left]
+        inode.touched_from = min(inode.touched_from, offset)
+
     def get(self, path: str) -> bytes:
         """The live contents of a file."""
         return bytes(self.names[path].live)

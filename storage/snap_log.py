@@ -9,13 +9,21 @@ changed before the lock is held, and then only what a crash interrupted is compl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from ..jute.ids import Zxid, counter_of, hex64
 from .disk import Disk, Lock
-from .errors import CannotTruncate, Corrupt, DirectoryMissing, DiskError, MisplacedFile, NoValidSnapshot
+from .errors import (
+    CannotTruncate,
+    Corrupt,
+    DirectoryMissing,
+    DiskError,
+    MisplacedFile,
+    NoValidSnapshot,
+    StorageError,
+)
 from .file_names import (
     LOCK_FILE,
     VERSION_DIRECTORY,
@@ -54,7 +62,8 @@ class StartingPoint(Enum):
     DATA = "data"
     """A snapshot, or logs that may be trusted without one: read them."""
     EMPTY = "empty"
-    """Nothing, and that is right: write `snapshot.0` of a new tree before anything else; zxid 0."""
+    """Nothing, and that is right: zxid 0. Before anything else write `snapshot.0` of a new tree, and behind
+    that call `remove_initialize_marker`."""
     UNKNOWN = "unknown"
     """Nothing, and that may be a loss: report zxid -1 and do not vote."""
 
@@ -135,9 +144,9 @@ class FileTxnSnapLog:
     ) -> None:
         self.disk = disk
         self._settings = settings = settings or StorageSettings()
-        self._log_parent = log_dir.rstrip("/")
         self.snap_directory = f"{data_dir.rstrip('/')}/{VERSION_DIRECTORY}"
-        self.log_directory = f"{self._log_parent}/{VERSION_DIRECTORY}"
+        self.log_directory = f"{log_dir.rstrip('/')}/{VERSION_DIRECTORY}"
+        self._marker_path = f"{log_dir.rstrip('/')}/{INITIALIZE_FILE}"
         self._locks: list[Lock] = []
         self.txn_log = TxnLog(
             disk,
@@ -147,6 +156,8 @@ class FileTxnSnapLog:
             sync=settings.sync,
         )
         self.snap_store = SnapStore(disk, self.snap_directory, compression=settings.snapshot_compression)
+        self.unreadable: Callable[[StorageError], None] = lambda _: None
+        """Told of damage that is met where it does no harm: a learner gets a snapshot instead of the log."""
         self._editor = HistoryEditor(
             disk, self.snap_directory, self.log_directory, self.snap_store, self.txn_log
         )
@@ -165,6 +176,20 @@ class FileTxnSnapLog:
             self.close()
             raise
 
+    def disown_history(self) -> None:
+        """Use nothing of what is here: it is damaged, or its end is unknown.
+
+        It stays as it is until a leader's snapshot takes its place (`begin_adoption`), and is then set aside
+        as `damaged.*`. Opens the directory if `open` has refused it; raises what `open` raises.
+        """
+        if not self._locks:
+            try:
+                self._prepare_directories()
+            except BaseException:
+                self.close()
+                raise
+        self._editor.is_damaged = True
+
     def reopen_plan(self) -> RestorePlan:
         """What to start from now, with the folder open; as `open` decides it."""
         return self._plan()
@@ -179,8 +204,8 @@ class FileTxnSnapLog:
         StorageError the log accepts nothing more.
         """
         self.txn_log.check_usable()
-        self._check_can_truncate(zxid)
-        self._editor.truncate(zxid)
+        last_kept = self._check_can_truncate(zxid)
+        self._editor.truncate(zxid, max(last_kept, 0))
         return self._plan()
 
     def begin_adoption(self, zxid: int) -> SnapshotFile:
@@ -221,14 +246,30 @@ class FileTxnSnapLog:
                 limit_bytes=int(newest[1] * snapshot_size_factor) if newest else 0,
                 snapshot_zxids=[snapshot.zxid for snapshot in self.snap_store.stored()],
             )
-        except (Corrupt, DiskError):
+        except (Corrupt, DiskError) as error:
+            self.unreadable(error)
             return None
+
+    @property
+    def has_initialize_marker(self) -> bool:
+        """Whether somebody has said that an empty folder is meant to be empty."""
+        return self.disk.exists(self._marker_path)
+
+    def remove_initialize_marker(self) -> None:
+        """To be called when the snapshot of a new, empty database is durable: from now on it may not vanish.
+
+        Not before: after a crash in between, an empty folder without the marker would be taken for a loss.
+        """
+        if self.disk.exists(self._marker_path):
+            self.disk.unlink(self._marker_path)
 
     def close(self) -> None:
         """Close the log and let go of the directory."""
-        self.txn_log.close()
-        while self._locks:
-            self._locks.pop().release()
+        try:
+            self.txn_log.close()
+        finally:
+            while self._locks:
+                self._locks.pop().release()
 
     def _prepare_directories(self) -> None:
         directories = list(dict.fromkeys((self.log_directory, self.snap_directory)))
@@ -237,6 +278,8 @@ class FileTxnSnapLog:
                 if not self._settings.directory_autocreate:
                     raise DirectoryMissing(directory)
                 self.disk.makedirs(directory)
+            elif not self.disk.listdir(directory):
+                self.disk.makedirs(directory)  # it may be new, and its name not yet durable
         for directory in directories:
             lock_path = f"{directory}/{LOCK_FILE}"
             self._locks.append(self.disk.lock(lock_path, directory=directory))
@@ -252,13 +295,8 @@ class FileTxnSnapLog:
         """Make durable what a process that was killed had written: from here on we answer for it."""
         for directory in dict.fromkeys((self.log_directory, self.snap_directory)):
             self.disk.fsync_dir(directory)
-        logs = list_logs(self.disk, self.log_directory)
-        if logs and self._settings.sync:
-            file = self.disk.open(logs[-1].path, writable=True)
-            try:
-                file.fdatasync()
-            finally:
-                file.close()
+        if self._settings.sync:
+            self.txn_log.sync_newest()
 
     def _check_placement(self) -> None:
         for name in self.disk.listdir(self.log_directory):
@@ -277,8 +315,8 @@ class FileTxnSnapLog:
 
     def _plan(self) -> RestorePlan:
         snapshot, rejected = self.snap_store.newest_valid()
-        trusted_empty = self._take_initialize_marker() or self._settings.database_autocreate
         if snapshot is not None:
+            self.remove_initialize_marker()
             complete = [one.file for one in rejected if self.snap_store.looks_whole(one.file)]
             return RestorePlan(StartingPoint.DATA, snapshot, rejected, self.txn_log, complete)
         whole_looking = [s for s in self.snap_store.stored() if self.snap_store.looks_whole(s)]
@@ -294,12 +332,15 @@ class FileTxnSnapLog:
                     "there are transaction logs, but no snapshot they continue; after an upgrade from "
                     "before 3.5.3, snapshot.trust.empty=true accepts that once",
                 )
+            self.remove_initialize_marker()
             return RestorePlan(StartingPoint.DATA, None, rejected, self.txn_log)
+        trusted_empty = self.has_initialize_marker or self._settings.database_autocreate
         start = StartingPoint.EMPTY if trusted_empty else StartingPoint.UNKNOWN
         self.txn_log.restart(-1)  # a mark of logs that somebody removed would be taken for one of the next
         return RestorePlan(start, None, rejected, self.txn_log)
 
-    def _check_can_truncate(self, zxid: int) -> None:
+    def _check_can_truncate(self, zxid: int) -> int:
+        """Raise unless that is possible; the last zxid that would be left, -1 if none."""
         base = self._editor.truncation_base(zxid)
         if base is None and (self.snap_store.stored() or not self._settings.trust_empty_snapshot):
             raise CannotTruncate(
@@ -314,13 +355,7 @@ class FileTxnSnapLog:
                 f"zxid 0x{hex64(zxid)} is not in {self.log_directory}; the last one before it is"
                 f" 0x{hex64(last_zxid)}"
             )
-
-    def _take_initialize_marker(self) -> bool:
-        path = f"{self._log_parent}/{INITIALIZE_FILE}"
-        if not self.disk.exists(path):
-            return False
-        self.disk.unlink(path)
-        return True
+        return last_zxid
 
     def _length(self, path: str) -> int:
         file = self.disk.open(path)

@@ -21,6 +21,13 @@ CANDIDATES_MAX: Final = 100
 """How many snapshots are tried before giving up, as in the original."""
 
 
+SYNC_BYTES: Final = 256 << 10
+"""A snapshot is synced in pieces of this size. Syncs of the log wait behind what the system still has to
+write, so that must never be much. Beside 25 MB/s their p99 was 4 to 9 ms (and 50 ms at the end) with one sync
+at the end, 3 to 5 ms with pieces of 4 MB, 0.8 ms with 1 MB, 0.5 ms with 256 KB; 0.3 ms without (ext4, virtual
+disk)."""
+
+
 class Rejected(NamedTuple):
     """A snapshot that was passed over."""
 
@@ -96,7 +103,7 @@ class SnapshotFile:
     ) -> None:
         self._new = NewFile(disk, directory, snapshot_name(zxid, compression))
         self._compressor: Compressor = compressor(compression)
-        self._position = 0
+        self._position = self._synced = 0
         self._is_current = is_current
         self.zxid = zxid
         self.path = self._new.path
@@ -128,6 +135,9 @@ class SnapshotFile:
         if data:
             self._new.file.pwrite(data, self._position)
             self._position += len(data)
+            if self._position - self._synced >= SYNC_BYTES:
+                self._new.file.fdatasync()
+                self._synced = self._position
 
 
 class SnapStore:

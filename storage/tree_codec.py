@@ -11,10 +11,11 @@ A parent comes before its children. What is around the tree is in `snapshot.py` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from struct import Struct
-from typing import Final
+from sys import maxsize
+from typing import Any, Final
 
 from ..jute.data import ACL
 from ..jute.errors import JuteError, Truncated
@@ -31,7 +32,14 @@ _int = Struct(">i")
 _long = Struct(">q")
 _session = Struct(">qi")
 _tail = Struct(">qqqqqiiiqq")  # acl id, czxid mzxid ctime mtime, version cversion aversion, owner, pzxid
+_LAYOUTS_MAX: Final = 1024  # pairs of lengths that are remembered
+_RUN_MAX: Final = 256
 _ACL_BYTES_MAX: Final = 8 << 20  # no single entry is longer than a request
+
+
+def node_layout(path_bytes: int, data_bytes: int) -> Struct:
+    """A node whose path and data have these lengths, field by field; the lengths themselves are fields."""
+    return Struct(f">i{path_bytes}si{max(data_bytes, 0)}sqqqqqiiiqq")
 
 
 class TreeError(StorageError):
@@ -46,64 +54,109 @@ class TreeError(StorageError):
 class TreeEncoder:
     """Turns sessions, ACLs and nodes into chunks of bytes.
 
-    Call `start`, then `add_node` for every node; `take_chunk` hands over what has come together.
+    Call `start`, then `add_nodes` until all are in; `take_chunk` hands over what has come together.
     """
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_layouts", "_parts", "held_bytes")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+        self._layouts: dict[int, Struct] = {}  # by the lengths of path and data
+        self.held_bytes = 0
+        """How long the next chunk is so far."""
 
     def start(self, sessions: Mapping[int, int], acls: Mapping[int, Iterable[ACL]]) -> None:
         """Sessions as id -> timeout in ms; ACLs as id -> list, without the open ACL (id -1)."""
-        parts = self._parts
-        parts.append(_int.pack(len(sessions)))
-        parts.extend(_session.pack(session_id, timeout_ms) for session_id, timeout_ms in sessions.items())
-        parts.append(_int.pack(len(acls)))
+        for _ in self.starting(sessions, acls):
+            pass
+
+    def starting(self, sessions: Mapping[int, int], acls: Mapping[int, Iterable[ACL]]) -> Iterator[None]:
+        """As `start`, in small steps; what is given must not change in between."""
+        self._add(_int.pack(len(sessions)))
+        for count, entry in enumerate(sessions.items()):
+            self._add(_session.pack(*entry))
+            if not count & 63:
+                yield
+        self._add(_int.pack(len(acls)))
         for acl_id, acl in acls.items():
             entries = [entry.encode() for entry in acl]
-            parts += (_long.pack(acl_id), _int.pack(len(entries)), *entries)
+            self._add(_session.pack(acl_id, len(entries)) + b"".join(entries))
+            yield
 
-    def add_node(
-        self,
-        path: str,
-        data: bytes | None,
-        acl_id: int,
-        czxid: int,
-        mzxid: int,
-        ctime: int,
-        mtime: int,
-        version: int,
-        cversion: int,
-        aversion: int,
-        ephemeral_owner: int,
-        pzxid: int,
-    ) -> None:
-        """One node; the root's path is "". Times in ms, `cversion` is the stored creation counter."""
-        encoded = path.encode() if path.isascii() else encode_utf8(path)
-        if data is None:
-            self._parts += (_int.pack(len(encoded)), encoded, b"\xff\xff\xff\xff")
-        else:
-            self._parts += (_int.pack(len(encoded)), encoded, _int.pack(len(data)), data)
-        self._parts.append(
-            _tail.pack(
-                acl_id,
-                czxid,
-                mzxid,
-                ctime,
-                mtime,
-                version,
-                cversion,
-                aversion,
-                ephemeral_owner,
-                pzxid,
+    def add_nodes(self, rows: Iterator[NodeTuple], bytes_max: int, nodes_max: int = maxsize) -> bool:
+        """Take nodes until the next chunk is so long, or so many were taken; False when none are left.
+
+        The root's path is "". Times in ms, `cversion` is the stored creation counter.
+        """
+        # Less than a microsecond per node, so what is the same for all is done once: how fields are packed
+        # follows from the lengths of path and data.
+        append, layouts, held = self._parts.append, self._layouts, self.held_bytes
+        pack: Callable[..., bytes] = _int.pack
+        last = size = -1
+        for (
+            path,
+            data,
+            acl_id,
+            czxid,
+            mzxid,
+            ctime,
+            mtime,
+            version,
+            cversion,
+            aversion,
+            ephemeral_owner,
+            pzxid,
+        ) in rows:
+            encoded = path.encode() if path.isascii() else encode_utf8(path)
+            path_bytes = len(encoded)
+            data_bytes = -1 if data is None else len(data)
+            lengths = path_bytes << 32 | data_bytes & 0xFFFFFFFF
+            if lengths != last:
+                layout = layouts.get(lengths)
+                if layout is None:
+                    layout = node_layout(path_bytes, data_bytes)
+                    if len(layouts) < _LAYOUTS_MAX:
+                        layouts[lengths] = layout
+                pack, size, last = layout.pack, layout.size, lengths
+            append(
+                pack(
+                    path_bytes,
+                    encoded,
+                    data_bytes,
+                    data or b"",
+                    acl_id,
+                    czxid,
+                    mzxid,
+                    ctime,
+                    mtime,
+                    version,
+                    cversion,
+                    aversion,
+                    ephemeral_owner,
+                    pzxid,
+                )
             )
-        )
+            held += size
+            nodes_max -= 1
+            if not nodes_max or held >= bytes_max:
+                self.held_bytes = held
+                return True
+        self.held_bytes = held
+        return False
+
+    def add_node(self, *row: *NodeTuple) -> None:
+        """One node."""
+        self.add_nodes(iter((row,)), 0)
+
+    def _add(self, part: bytes) -> None:
+        self._parts.append(part)
+        self.held_bytes += len(part)
 
     def take_chunk(self) -> bytes:
         """The bytes that came together since the last call; they follow the earlier ones."""
         chunk = b"".join(self._parts)
         self._parts.clear()
+        self.held_bytes = 0
         return chunk
 
 
@@ -142,6 +195,8 @@ class TreeDecoder:
         self._acl_entries: list[ACL] = []
         self._owners: dict[int, int] = {}
         self._acl_ids: dict[int, int] = {}
+        self._layouts: dict[int, Struct] = {}  # by the lengths of path and data
+        self._last_time = 0
         self._nodes: list[NodeTuple] = []
         self.sessions: dict[int, int] = {}
         """Session id -> timeout in ms."""
@@ -255,53 +310,85 @@ class TreeDecoder:
 
     def _read_nodes(self, buffer: bytes, position: int) -> int:
         """Every node that is whole. Returns where the first one starts that is not."""
-        # About a microsecond per node, so everything is local, and a node is known to be whole by its end.
-        int_at, tail_at, append = _int.unpack_from, _tail.unpack_from, self._nodes.append
-        owners, acl_ids, bytes_max = self._owners, self._acl_ids, self._field_bytes_max
+        # Less than a microsecond per node, so everything is local. Neighbours often have paths and data of
+        # the same lengths: as many as had that last time are unpacked in one go.
+        int_at, layouts, bytes_max = _int.unpack_from, self._layouts, self._field_bytes_max
+        view = memoryview(buffer)
         limit = len(buffer)
+        run = 1
         while position + 76 <= limit:
             (path_bytes,) = int_at(buffer, position)
-            start = position + 4
-            path_end = start + path_bytes
-            if path_bytes == 1 and buffer[start] == 0x2F:
+            path_end = position + 4 + path_bytes
+            if path_bytes == 1 and buffer[position + 4] == 0x2F:
                 break
             if not 0 <= path_bytes <= bytes_max:
                 raise self._error(position, f"a path of length {path_bytes}")
             if path_end + 72 > limit:
                 break
             (data_bytes,) = int_at(buffer, path_end)
-            data_start = path_end + 4
-            data: bytes | None
-            if data_bytes >= 0:
-                data_end = data_start + data_bytes
-                if data_end + 68 > limit:
-                    break
-                data = buffer[data_start:data_end]
-            else:
-                data = None
-                data_end = data_start
+            if path_end + 72 + data_bytes > limit:
+                break
             if not -1 <= data_bytes <= bytes_max:
                 raise self._error(path_end, f"node data of length {data_bytes}")
-            acl_id, czxid, mzxid, ctime, mtime, version, cversion, aversion, owner, pzxid = tail_at(
-                buffer, data_end
-            )
+            lengths = path_bytes << 32 | data_bytes & 0xFFFFFFFF
+            layout = layouts.get(lengths)
+            if layout is None:
+                layout = node_layout(path_bytes, data_bytes)
+                if len(layouts) < _LAYOUTS_MAX:
+                    layouts[lengths] = layout
+            size = layout.size
+            count = min(run, (limit - position) // size) if path_bytes > 1 else 1
+            taken = self._unpack(layout.iter_unpack(view[position : position + count * size]))
+            position += taken * size
+            run = min(2 * run, _RUN_MAX) if taken == run else max(taken, 1)
+        return self._read_incomplete(buffer, position)
+
+    def _unpack(self, fields: Iterator[tuple[Any, ...]]) -> int:
+        """Nodes with paths and data as long as the first one's. Returns how many there are at the start."""
+        nodes, owners, acl_ids = self._nodes, self._owners, self._acl_ids
+        append = nodes.append
+        before = len(nodes)
+        last_time = self._last_time
+        path_bytes = data_bytes = -2
+        for (
+            path_length,
+            path,
+            data_length,
+            data,
+            acl_id,
+            czxid,
+            mzxid,
+            ctime,
+            mtime,
+            version,
+            cversion,
+            aversion,
+            owner,
+            pzxid,
+        ) in fields:
+            if path_length != path_bytes or data_length != data_bytes:
+                if path_bytes != -2:
+                    break
+                path_bytes, data_bytes = path_length, data_length
             if mzxid == czxid:
                 mzxid = czxid
             if pzxid == czxid:
                 pzxid = czxid
+            if ctime == last_time:
+                ctime = last_time
             if mtime == ctime:
                 mtime = ctime
+            last_time = ctime
             if owner:
                 owner = owners.setdefault(owner, owner)
             try:
-                path = buffer[start:path_end].decode()
+                text = path.decode()
             except UnicodeDecodeError:
-                path = decode_utf8(buffer[start:path_end])
-            position = data_end + 68
+                text = decode_utf8(path)
             append(
                 (
-                    path,
-                    data,
+                    text,
+                    data if data_length >= 0 else None,
                     acl_ids.get(acl_id, acl_id),
                     czxid,
                     mzxid,
@@ -314,7 +401,8 @@ class TreeDecoder:
                     pzxid,
                 )
             )
-        return self._read_incomplete(buffer, position)
+        self._last_time = last_time
+        return len(nodes) - before
 
     def _read_incomplete(self, buffer: bytes, position: int) -> int:
         """The end of the nodes, or a node of which a piece is missing: then says how much is wanted."""

@@ -201,7 +201,9 @@ class TxnLog:
         raise AssertionError(f"append of zxid 0x{hex64(zxid)} after 0x{hex64(self._last_zxid)}")
 
     def _refusal(self) -> LogFailed:
-        return LogFailed(f"the transaction log in {self._directory} is out of order since: {self.failure}")
+        refusal = LogFailed(f"the transaction log in {self._directory} is out of order since: {self.failure}")
+        refusal.__cause__ = self.failure
+        return refusal
 
     # Log thread
 
@@ -224,9 +226,10 @@ class TxnLog:
                 if self._sync:
                     file.fdatasync()
             if self._sync:
-                self._watermark.write(self._file_zxid, self._position, last_zxid)
                 if runs[-1][0] is not None:
-                    self._watermark.sync()
+                    self._watermark.begin(self._file_zxid, self._position, last_zxid)
+                else:
+                    self._watermark.write(self._file_zxid, self._position, last_zxid)
         except StorageError as error:
             self.failure = error
             raise
@@ -321,6 +324,24 @@ class TxnLog:
         finally:
             file.close()
 
+    def sync_newest(self) -> None:
+        """Make durable what an earlier process has left in the newest log.
+
+        Its last sync may have failed. Then the kernel shows what should have been written, and takes it for
+        written: only writing it again has it synced (rejected: cutting it off; a quorum may have it).
+        """
+        logs = list_logs(self._disk, self._directory)
+        if not logs:
+            return
+        mark = self._watermark.read()
+        file = self._disk.open(logs[-1].path, writable=True)
+        try:
+            if mark is not None and mark.log_zxid == logs[-1].zxid:
+                _write_again(file, mark.offset)
+            file.fdatasync()
+        finally:
+            file.close()
+
     def last_logged_zxid(self) -> int:
         """The zxid of the last good record on disk; -1 if there is none. Reads the newest file."""
         return last_logged_zxid(self._disk, self._directory)
@@ -347,11 +368,12 @@ class TxnLog:
         if self.failure is None:
             self.failure = error
 
-    def truncate(self, zxid: int) -> None:
+    def truncate(self, zxid: int, last_kept: int = ZXID_MAX) -> None:
         """Remove every record after `zxid`, durably; a learner does this when its leader says TRUNC.
 
         Works backwards, so that a crash in the middle leaves logs without a gap. Snapshots that know later
-        txns are the business of `history.py`.
+        txns are the business of `history.py`. Behind `last_kept`, the last record at or before `zxid`, there
+        may be anything: a crash in the middle of cutting leaves some sectors zeroed and others not.
         """
         self.restart(zxid)
         logs = list_logs(self._disk, self._directory)
@@ -372,17 +394,29 @@ class TxnLog:
             else:
                 verdict = scanner.verdict
                 assert verdict is not None
-                if verdict.ending is Ending.DAMAGE:
+                if verdict.ending is Ending.DAMAGE and verdict.zxid < min(last_kept, zxid):
                     raise Corrupt(log.path, verdict.offset, verdict.zxid, verdict.reason)
             if file.size() > kept_end:
                 file.truncate(kept_end)
-                file.fdatasync()
+            file.fdatasync()  # it may have been cut by a process that was killed before this
         finally:
             file.close()
 
     def close(self) -> None:
         """Release the file. Appends that were never written are lost, as nobody was told about them."""
-        self._close_file()
-        if self.failure is None:
-            self._watermark.sync()
-        self._watermark.close()
+        try:
+            self._close_file()
+            if self.failure is None:
+                self._watermark.sync()
+        finally:
+            self._watermark.close()
+
+
+def _write_again(file: File, offset: int) -> None:
+    """Write what is there from `offset` on."""
+    size = file.size()
+    while (offset := file.next_data(offset)) < size:
+        data = file.pread(len(_ZEROS), offset)
+        if data.count(0) < len(data):
+            file.pwrite(data, offset)
+        offset += len(data)

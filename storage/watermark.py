@@ -6,7 +6,8 @@ like the end of the file, and pages of the last batch that arrived in another or
 each sync of the log its name, its end and its last zxid go into `.zoolet.synced`. What does not read back
 below that point is damage; whatever is found above it is the tail of a batch that nobody was told about.
 
-    file := slot at 0, slot at 512                   written in turn, so that one of them is always whole
+    file := slot at 0, slot at 512                   written in turn, so that one of them is always whole;
+                                                     both when a log is begun
     slot := sequence, first zxid of the log, end offset, last zxid (longs), CRC-32 of these (int)
 
 The side file is not synced with every batch. It survives the death of the process all the same, and after a
@@ -77,6 +78,18 @@ class WatermarkFile:
         self._sequence = sequence = self._sequence + 1
         slot = _SLOT.pack(sequence, log_zxid, offset, zxid)
         file.pwrite(slot + _CRC.pack(crc32(slot)), _SECOND_SLOT if sequence & 1 else 0)
+
+    def begin(self, log_zxid: int, offset: int, zxid: int) -> None:
+        """The first mark of a log, in both slots, durably: later ones are not synced.
+
+        A power failure may tear one of these, and the other must not be that of the log before.
+        """
+        self.write(log_zxid, offset, zxid)
+        file = self._file
+        assert file is not None
+        here, there = (_SECOND_SLOT, 0) if self._sequence & 1 else (0, _SECOND_SLOT)
+        file.pwrite(file.pread(_SLOT_BYTES, here), there)
+        file.fdatasync()
 
     def sync(self) -> None:
         """Make the marks durable, if there are any."""

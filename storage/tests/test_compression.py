@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import sys
 import zlib
 
 import pytest
@@ -14,9 +15,11 @@ from zoolet.storage.compression import (
     METHODS,
     SNAPPY_MAGIC,
     BadCompression,
+    _snappy_functions,
     compressor,
     decompressing,
     snappy_decode,
+    snappy_literal,
 )
 from zoolet.storage.snapshot import Readable
 
@@ -100,3 +103,34 @@ def test_any_bytes_are_a_snappy_block_or_refused(block: bytes) -> None:
 def test_snappy_stream_that_is_cut_is_refused(content: bytes) -> None:
     with pytest.raises(BadCompression):
         read_all(decompressing(io.BytesIO(content), "snappy"))
+
+
+@given(content=st.lists(st.binary(max_size=20), max_size=40).map(lambda parts: b"".join(parts * 3)))
+def test_snappy_with_and_without_the_library_is_one_format(content: bytes) -> None:
+    pytest.importorskip("cramjam", reason="without the extra zoolet[snappy] there is only one way")
+    pack, unpack = _snappy_functions()
+    packed, literal = pack(content), snappy_literal(content) if content else b"\0"
+    assert snappy_decode(packed) == content
+    assert unpack(literal) == unpack(packed) == content
+
+
+@given(st.binary(max_size=60))
+def test_what_the_library_refuses_is_refused_as_bad_compression(block: bytes) -> None:
+    _, unpack = _snappy_functions()
+    with contextlib.suppress(BadCompression):
+        unpack(block)
+
+
+def test_a_snappy_block_that_claims_too_much_is_refused_before_memory_is_taken() -> None:
+    _, unpack = _snappy_functions()
+    with pytest.raises(BadCompression):
+        unpack(b"\xff\xff\xff\xff\x0f" + b"\0a")
+
+
+def test_without_the_library_snappy_is_written_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cramjam", None)
+    assert _snappy_functions() == (snappy_literal, snappy_decode)
+    packer = compressor("snappy")
+    packed = packer.compress(bytes(100_000)) + packer.flush()
+    assert len(packed) > 100_000
+    assert read_all(decompressing(io.BytesIO(packed), "snappy")) == bytes(100_000)

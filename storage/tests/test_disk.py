@@ -233,3 +233,22 @@ def test_simulated_full_disk_takes_half_of_a_write() -> None:
     with pytest.raises(DiskFull):
         file.pwrite(b"abcd", 0)
     assert disk.get("/d/f") == b"ab"
+
+
+def test_error_on_a_file_that_was_renamed_names_it_as_it_is_called_now(tmp_path: Path) -> None:
+    disk = RealDisk()
+    disk.create(f"{tmp_path}/new.log.1").close()
+    file = disk.open(f"{tmp_path}/new.log.1")
+    disk.rename(f"{tmp_path}/new.log.1", f"{tmp_path}/log.1")
+    with pytest.raises(DiskError) as refused:
+        file.pwrite(b"x", 0)
+    assert refused.value.path == f"{tmp_path}/log.1"
+    file.close()
+
+
+def test_failed_write_that_the_system_tells_of_when_the_file_is_closed_is_an_error(tmp_path: Path) -> None:
+    """Network file systems do that. A descriptor that somebody else has closed stands in for it."""
+    file = RealDisk().create(f"{tmp_path}/file")
+    os.close(file._fd)
+    with pytest.raises(DiskError, match=f"close {tmp_path}/file: Bad file descriptor"):
+        file.close()

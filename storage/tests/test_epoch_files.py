@@ -125,7 +125,7 @@ def test_crash_between_the_txns_of_a_new_epoch_and_its_file_does_not_lock_a_serv
 
 
 def test_leftover_of_a_crash_is_removed() -> None:
-    """The original would take it for the current epoch, one day."""
+    """The original would take it for the current epoch, one day; or not start for it (ZOOKEEPER-4269)."""
     disk = disk_with(acceptedEpoch=b"7", currentEpoch=b"5", currentEpoch_tmp=b"6", acceptedEpoch_tmp=b"")
     assert load(disk, zxid(5)).current == 5
     assert sorted(on_disk(disk)) == ["acceptedEpoch", "currentEpoch"]

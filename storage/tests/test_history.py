@@ -188,6 +188,29 @@ def test_the_log_goes_on_behind_a_truncation(zxid: int) -> None:
     assert reborn(member).history == span(1, zxid) + span(zxid + 1, zxid + 3, "theirs")
 
 
+def test_snapshot_that_cannot_be_read_for_a_moment_is_not_removed() -> None:
+    """Without it the logs have no beginning."""
+    member = member_with_past()
+    member.disk.fail_reads = {f"{DATA}/snapshot.0"}
+    with pytest.raises(DiskError):
+        member.store.truncate(3)
+    member.disk.fail_reads.clear()
+    assert "snapshot.0" in member.names()
+    assert reborn(member).history in (span(1, 3), span(1, 10))
+
+
+def test_truncation_is_completed_over_a_log_whose_end_was_zeroed_in_part() -> None:
+    """A crash in the middle of cutting: some sectors behind the cut are zeros already, others are not."""
+    member = member_with_past()
+    path = f"{DATA}/log.5"
+    end = next(iter(member.store.txn_log.read(7))).offset
+    content = bytearray(member.disk.get(path).rstrip(b"\0"))
+    content[end : end + 20] = bytes(20)
+    member.disk.put(path, content)
+    member.disk.put(f"{DATA}/.zoolet.intent", b"truncate 6 6\n")
+    assert reborn(member).history == span(1, 6)
+
+
 def test_truncate_right_after_a_start_knows_torn_tails() -> None:
     member = member_with_past()
     path = f"{DATA}/log.9"

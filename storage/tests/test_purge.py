@@ -70,6 +70,7 @@ def test_a_count_below_three_is_refused() -> None:
 
 
 def test_a_damaged_snapshot_is_none_of_those_that_stay() -> None:
+    """ZOOKEEPER-3231: with the newest ones damaged, the original purged what a start had to fall back to."""
     member = member_with_snapshots(3, 6, 9, 12, until=14)
     path = f"{DATA}/snapshot.c"
     content = bytearray(member.disk.get(path))

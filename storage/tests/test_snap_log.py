@@ -144,6 +144,7 @@ def test_fall_back_over_the_first_snapshot_of_an_epoch_is_fine() -> None:
 
 @pytest.mark.parametrize("snapshot", [None, b"", SNAPSHOT[:-1]])
 def test_logs_without_a_snapshot_are_refused(snapshot: bytes | None) -> None:
+    """ZOOKEEPER-2325: the original started empty, or with the logs alone, when no snapshot could be read."""
     disk = disk_with({"log.1": log_of(1, 2)} | ({"snapshot.0": snapshot} if snapshot is not None else {}))
     with pytest.raises(NoValidSnapshot, match=r"snapshot\.trust\.empty"):
         open_store(disk)
@@ -178,9 +179,23 @@ def test_initialize_marker_makes_an_empty_database_trusted_once() -> None:
     disk = disk_with({"/data/initialize": b""})
     store, plan = open_store(disk, database_autocreate=False)
     assert plan.start is StartingPoint.EMPTY
+    store.remove_initialize_marker()
     assert not disk.exists("/data/initialize")
     store.close()
     assert open_store(disk, database_autocreate=False)[1].start is StartingPoint.UNKNOWN
+
+
+def test_initialize_marker_stays_until_the_new_database_is_durable() -> None:
+    disk = disk_with({"/data/initialize": b""})
+    store, _ = open_store(disk, database_autocreate=False)
+    store.close()
+    assert open_store(disk.crashed(), database_autocreate=False)[1].start is StartingPoint.EMPTY
+
+
+def test_initialize_marker_beside_data_is_removed() -> None:
+    disk = disk_with({"/data/initialize": b"", "snapshot.0": SNAPSHOT})
+    assert open_store(disk, database_autocreate=False)[1].start is StartingPoint.DATA
+    assert not disk.exists("/data/initialize")
 
 
 def test_damage_in_the_log_shows_when_it_is_read() -> None:
@@ -232,7 +247,10 @@ def test_leftovers_of_a_crash_are_removed_and_nothing_else() -> None:
 
 
 def test_empty_newest_log_is_removed() -> None:
-    """Otherwise it would become an empty older log, which is damage, once the next file is started."""
+    """Otherwise it would become an empty older log, which is damage, once the next file is started.
+
+    ZOOKEEPER-2332: such a file, left by a crash or a full disk, kept the original from starting.
+    """
     disk = disk_with({"snapshot.0": SNAPSHOT, "log.1": log_of(1, 2), "log.3": b""})
     store, plan = open_store(disk)
     assert plan_zxids(plan) == (0, [1, 2])
@@ -252,3 +270,45 @@ def test_failing_disk_ends_the_start_with_its_error(change: int) -> None:
     with pytest.raises(DiskError):
         open_store(disk)
     assert disk.locked == set()
+
+
+def test_what_a_failed_sync_left_in_memory_is_written_again_before_anybody_answers_for_it() -> None:
+    """A failed sync marks the pages clean: a restart reads them, and one more sync would not write them."""
+    disk = SimDisk()
+    store, plan = open_store(disk)
+    assert plan.start is StartingPoint.EMPTY
+    disk.put(f"{DATA}/snapshot.0", SNAPSHOT)
+    append(store, 1, 2)
+    with pytest.raises(DiskError):
+        append(store, 3, 4, failing="sync", on=disk)
+    store.close()
+
+    store, plan = open_store(disk)
+    replayed = plan_zxids(plan)[1]
+    append(store, replayed[-1] + 1)
+    store.close()
+
+    _, plan = open_store(disk.crashed())
+    assert plan_zxids(plan)[1] == [*replayed, replayed[-1] + 1]
+
+
+def append(store: FileTxnSnapLog, *zxids: int, failing: str = "", on: SimDisk | None = None) -> None:
+    """Log these; `failing` names the first kind of change that does not succeed any more."""
+    for zxid in zxids:
+        store.txn_log.append(Zxid(zxid), payload(zxid))
+    batch = store.txn_log.take_batch()
+    assert batch is not None
+    if on is not None:
+        step = on.step
+
+        def fail(operation: str, path: str) -> None:
+            step(operation, path)
+            if operation == failing:
+                raise DiskError(operation, path, 5, "Input/output error")
+
+        on.step = fail  # type: ignore[method-assign]
+    try:
+        batch.write()
+    finally:
+        if on is not None:
+            on.step = step  # type: ignore[method-assign]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from zoolet.storage import snap_store
 from zoolet.storage.compression import METHODS
 from zoolet.storage.errors import Corrupt, DiskError, DiskFull
 from zoolet.storage.sim_disk import LOSE_ALL, SimDisk, Survival, disk_full
@@ -55,6 +56,19 @@ def test_snapshot_is_durable_when_finish_returns(disk: SimDisk) -> None:
     save(disk, 7)
     after = disk.crashed(LOSE_ALL)
     assert newest(after) == (7, [])
+
+
+def test_a_long_snapshot_is_synced_piece_by_piece(disk: SimDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that there is never much that the syncs of the log have to wait for."""
+    monkeypatch.setattr(snap_store, "SYNC_BYTES", 1000)
+    file = SnapStore(disk, FOLDER).begin(7)
+    unsynced = []
+    for _ in range(10):
+        file.write(bytes(400))
+        disk.fsync_dir(FOLDER)
+        content = disk.crashed(LOSE_ALL).get(f"{FOLDER}/new.snapshot.7") or b""
+        unsynced.append(disk.get(f"{FOLDER}/new.snapshot.7") != content)
+    assert unsynced == [True, True, False] * 3 + [True]
 
 
 def test_crash_while_writing_leaves_the_previous_snapshot() -> None:

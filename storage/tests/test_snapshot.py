@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zoolet.jute.data import ACL, Id
+from zoolet.storage import tree_codec
 from zoolet.storage.errors import Corrupt
 from zoolet.storage.snapshot import SnapshotDecoder, SnapshotEncoder, ZxidDigest, check_last_seal
 from zoolet.storage.tests.samples import ACLS, DIGEST, NODES, SESSION, SESSIONS, snapshot_bytes
@@ -102,6 +103,27 @@ def test_nodes_larger_than_the_read_buffer_are_whole() -> None:
     assert decode(snapshot_bytes(nodes))[1] == nodes
 
 
+LENGTHS = st.integers(0, 3)
+
+
+@given(
+    lengths=st.lists(st.tuples(LENGTHS, LENGTHS, st.integers(1, 40)), max_size=8),
+    layouts_max=st.sampled_from([0, 1, 1024]),
+    step=st.sampled_from([50, 1 << 20]),
+)
+def test_nodes_of_equal_lengths_in_a_row_are_told_from_their_neighbours(
+    lengths: list[tuple[int, int, int]], layouts_max: int, step: int
+) -> None:
+    nodes: list[NodeTuple] = []
+    for path_bytes, data_bytes, count in lengths:
+        data = bytes(data_bytes) if data_bytes < 3 else None
+        nodes += [("/" * (path_bytes + 1) + "a", data, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)] * count
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree_codec, "_LAYOUTS_MAX", layouts_max)
+        content = snapshot_bytes(nodes)
+        assert list(SnapshotDecoder(Trickle(content, step)).nodes()) == nodes
+
+
 def test_chunking_does_not_change_the_bytes() -> None:
     def encode(chunk_after: int) -> bytes:
         encoder = SnapshotEncoder()
@@ -118,8 +140,9 @@ def test_chunking_does_not_change_the_bytes() -> None:
 
 def test_equal_numbers_of_a_node_are_one_object() -> None:
     big = 1 << 40
-    content = snapshot_bytes([("/a", b"", 300, big, big, big + 5, big + 5, 0, 0, 0, SESSION, big)])
-    decoder, [node] = decode(content)
+    row: NodeTuple = ("/a", b"", 300, big, big, big + 5, big + 5, 0, 0, 0, SESSION, big)
+    decoder, [node, following] = decode(snapshot_bytes([row, row]))
+    assert following[5] is node[5]  # and its neighbour's
     assert node[3] is node[4] is node[11]
     assert node[5] is node[6]
     assert node[10] is next(session for session in decoder.sessions if session == SESSION)

@@ -72,6 +72,20 @@ def test_damaged_slot_leaves_the_mark_before(disk: SimDisk, slot: int) -> None:
     assert mark.zxid == (5 if slot == 0 else 6)
 
 
+@pytest.mark.parametrize("slot", [0, 512])
+def test_torn_mark_is_not_replaced_by_one_of_the_log_before(disk: SimDisk, slot: int) -> None:
+    """Then the rest of a batch that nobody was told about would be damage."""
+    log = open_log(disk)
+    write(log, 5)
+    log.roll()
+    write(log, 6)
+    disk = disk.crashed(LOSE_ALL)
+    disk.put(MARK, disk.get(MARK)[:slot] + b"\xff" + disk.get(MARK)[slot + 1 :])
+    mark = mark_of(disk)
+    assert mark is not None
+    assert mark.log_zxid == 6
+
+
 def test_zeros_where_acknowledged_records_were_are_damage(disk: SimDisk) -> None:
     """To the original they are the end of the log, and the writes behind it never happened."""
     log = open_log(disk)
