@@ -4,9 +4,9 @@ The declaration is a list of (name, construct object or record class). ``generat
 writes the source of three functions:
 
 * ``__init__`` that fills the slots;
-* ``decode(buf, offset) -> (record, end)`` with one ``unpack_from`` for every run of fixed-size fields
+* ``decode(buf, offset, pause) -> (record, end)`` with one ``unpack_from`` for every run of fixed-size fields
   (the length of a string belongs to the run before it), nested records inlined;
-* ``encode(self) -> bytes`` with one ``pack`` per run and one ``join``.
+* ``encode(self, pause) -> bytes`` with one ``pack`` per run and one ``join``.
 
 Checks are kept: every length and count is compared with the bytes that are left before anything is
 allocated. When a check fails the offending field is found from the line that failed, so the good path
@@ -16,7 +16,8 @@ pays nothing for good messages. ``construct``'s own compiler is not used: it acc
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
 from .errors import BadLength, JuteError, NullField, Truncated
@@ -32,6 +33,9 @@ from .wiretypes import (
 )
 
 FIXED: dict[Any, tuple[str, int]] = {INT: ("i", 4), LONG: ("q", 8), BOOL: ("?", 1)}
+
+SLICE = 1024
+"""Elements of a long vector that are read or written without a pause."""
 
 Fields = Sequence[tuple[str, Any]]
 
@@ -155,7 +159,8 @@ class _DecodeWriter:
         )
         src.add(depth, "else:")
         src.add(depth + 1, f"{items} = []")
-        src.add(depth + 1, f"for {index} in range({count}):")
+        numbers = f"range({count})"
+        src.add(depth + 1, f"for {index} in {_with_pauses(numbers, count)}:")
         item = self.value(depth + 2, kind.subcon, f"{path}[{{{index}}}]")
         self.flush(depth + 2)
         src.add(depth + 2, f"{items}.append({item})")
@@ -243,7 +248,7 @@ class _EncodeWriter:
             src.add(depth, f"if {var} is None: {data} = b''; {count} = -1")
         src.add(depth, "else:")
         src.add(depth + 1, f"{count} = len({var}); {items} = []")
-        src.add(depth + 1, f"for {item} in {var}:")
+        src.add(depth + 1, f"for {item} in {_with_pauses(var, count)}:")
         inner = _EncodeWriter(src)
         inner.value(depth + 2, kind.subcon, item)
         src.add(depth + 2, f"{items}.append({inner.joined()})")
@@ -251,6 +256,20 @@ class _EncodeWriter:
         self.pending.append(("i", count))
         self.flush()
         self.pieces.append(data)
+
+
+def _with_pauses(items: str, count: str) -> str:
+    """Source of an expression: the items, with pauses in between if there are many."""
+    return f"{items} if {count} <= {SLICE} else pausing({items}, pause)"
+
+
+def pausing(items: Iterable[Any], pause: Callable[[], None] | None) -> Iterator[Any]:
+    """The items, with a pause behind every slice."""
+    iterator = iter(items)
+    while part := list(islice(iterator, SLICE)):
+        yield from part
+        if pause is not None:
+            pause()
 
 
 def encode_vector(kind: JuteVector) -> bytes:
@@ -298,7 +317,7 @@ def generate(shape: RecordShape) -> tuple[Callable[..., None], Callable[..., Any
         src.add(1, f"self.{name} = {name}")
     if not names:
         src.add(1, "pass")
-    src.add(0, "def decode(buf, offset=0):")
+    src.add(0, "def decode(buf, offset=0, pause=None):")
     src.add(1, "o = offset; end = len(buf)")
     src.add(1, "try:")
     reader = _DecodeWriter(src)
@@ -307,7 +326,7 @@ def generate(shape: RecordShape) -> tuple[Callable[..., None], Callable[..., Any
     src.add(2, "pass")
     src.add(1, "except (StructError, Malformed) as error: blame(error, RECORD, ABOUT)")
     src.add(1, f"return CLS({', '.join(values)}), o")
-    src.add(0, "def encode(self):")
+    src.add(0, "def encode(self, pause=None):")
     writer = _EncodeWriter(src)
     for name, kind in shape.fields:
         writer.value(1, kind, f"self.{name}")
@@ -323,6 +342,7 @@ def generate(shape: RecordShape) -> tuple[Callable[..., None], Callable[..., Any
         "NullField": NullField,
         "blame": blame,
         "encode_utf8": encode_utf8,
+        "pausing": pausing,
     }
     exec(compile(text, f"<jute {shape.cls.__name__}>", "exec"), namespace)
     return namespace["__init__"], namespace["decode"], namespace["encode"], text

@@ -106,13 +106,13 @@ def _install_stubs(cls: "type[Record]") -> None:
         compile_now()
         self.__init__(*args, **kwargs)
 
-    def decode(buf: bytes, offset: int = 0) -> Any:
+    def decode(buf: bytes, offset: int = 0, pause: Callable[[], None] | None = None) -> Any:
         compile_now()
-        return cls.decode(buf, offset)
+        return cls.decode(buf, offset, pause)
 
-    def encode(self: Any) -> bytes:
+    def encode(self: Any, pause: Callable[[], None] | None = None) -> bytes:
         compile_now()
-        return cast(bytes, self.encode())
+        return cast(bytes, self.encode(pause))
 
     type.__setattr__(cls, "__init__", init)
     type.__setattr__(cls, "decode", staticmethod(decode))
@@ -128,16 +128,21 @@ class Record(metaclass=RecordType):
     _key: ClassVar[Callable[[Any], Any]]
 
     @classmethod
-    def decode(cls, buf: bytes, offset: int = 0) -> tuple[Self, int]:
+    def decode(cls, buf: bytes, offset: int = 0, pause: Callable[[], None] | None = None) -> tuple[Self, int]:
         """Read one record from ``buf`` at ``offset``; return it and the offset behind it.
+
+        ``pause`` is called now and then while a long vector is read.
 
         Raises JuteError (record, field, offset) on malformed bytes. Bytes behind the record are left
         alone: the original ignores them in requests.
         """
         raise NotImplementedError  # replaced on every record class
 
-    def encode(self) -> bytes:
-        """The record's bytes. Raises NullField for a null where the protocol has none."""
+    def encode(self, pause: Callable[[], None] | None = None) -> bytes:
+        """The record's bytes. Raises NullField for a null where the protocol has none.
+
+        ``pause`` is called now and then while a long vector is written.
+        """
         raise NotImplementedError  # replaced on every record class
 
     @classmethod

@@ -11,9 +11,12 @@ from ..jute.codes import Perms
 from ..jute.data import ACL, OPEN_ACL, WORLD, Id
 from .auth.provider import AuthProvider
 from .errors import InvalidACL, MarshallingError, NoAuth
+from .pauses import Pauses
 
 AclTuple = tuple[ACL, ...]
 Identities = tuple[Id, ...]
+
+_PAUSE_MASK = 127
 
 OPEN_ACL_ID = -1
 """How logs and snapshots name the open ACL; it is not listed in the ACL table."""
@@ -25,11 +28,19 @@ class AccessControl:
     Args:
         providers: authentication providers by scheme.
         skip: ``skipACL=yes``: nothing is refused.
+        pauses: taken while a long ACL is looked through.
     """
 
-    def __init__(self, providers: Mapping[str, AuthProvider], *, skip: bool = False) -> None:
+    def __init__(
+        self,
+        providers: Mapping[str, AuthProvider],
+        *,
+        skip: bool = False,
+        pauses: Pauses | None = None,
+    ) -> None:
         self.providers = providers
         self.skip = skip
+        self._pauses = pauses or Pauses()
 
     def check(self, acl: AclTuple, perms: int, ids: Identities) -> None:
         """Raise NoAuth unless one of ``ids`` has one of the permission bits in ``perms``.
@@ -48,7 +59,9 @@ class AccessControl:
         for identity in ids:
             if identity.scheme == "super":
                 return True
-        for entry in acl:
+        for count, entry in enumerate(acl, 1):
+            if not count & _PAUSE_MASK:
+                self._pauses.take()
             if not entry.perms & perms:
                 continue
             wanted = entry.id
@@ -75,7 +88,9 @@ class AccessControl:
         if not acl:
             raise InvalidACL("empty ACL")
         fixed: list[ACL] = []
-        for entry in dict.fromkeys(acl):
+        for count, entry in enumerate(dict.fromkeys(acl), 1):
+            if not count & _PAUSE_MASK:
+                self._pauses.take()
             scheme, name = entry.id.scheme, entry.id.id
             if scheme is None:
                 raise InvalidACL("null scheme")
@@ -153,6 +168,10 @@ class AclCache:
     def table(self) -> dict[int, AclTuple]:
         """All listed ACLs by id, as a snapshot writes them."""
         return dict(self._interned)
+
+    def ids(self) -> dict[AclTuple, int]:
+        """The same the other way round."""
+        return dict(self._ids)
 
     def load(self, table: Mapping[int, Iterable[ACL]]) -> None:
         """Take over a snapshot's table; users are counted as the nodes come (``use_id``)."""

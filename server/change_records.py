@@ -15,6 +15,7 @@ from .data_node import DataNode
 from .data_tree import DataTree
 from .digest import node_digest
 from .errors import NoNode
+from .pauses import slices
 
 
 class ChangeRecord:
@@ -204,7 +205,10 @@ class OutstandingChanges:
     def rollback_multi(self) -> None:
         """Take back every change since ``begin_multi``."""
         assert self._undo is not None
-        for path, previous in reversed(self._undo):
+        pause = self.tree.pauses.take
+        for count, (path, previous) in enumerate(reversed(self._undo)):
+            if count & 1023 == 1023:
+                pause()
             self._forget_owner(self.queue.pop(), newest=True)
             if previous is None:
                 del self.by_path[path]
@@ -222,8 +226,12 @@ class OutstandingChanges:
         """
         queue, by_path = self.queue, self.by_path
         digests: dict[str, int] = {}
+        count = 0
         while queue and queue[0].zxid <= zxid:
             record = queue.popleft()
+            count += 1
+            if not count & 1023:
+                self.tree.pauses.take()
             path = record.path
             digests[path] = record.digest
             if record.ephemeral_owner:
@@ -235,14 +243,22 @@ class OutstandingChanges:
     def discard(self, zxid: int, digest: int) -> None:
         """Preparation of this txn broke off: its records go, and the digest is as before."""
         self._undo = None
+        pause = self.tree.pauses.take
+        paths: set[str] = set()
+        count = 0
         while self.queue and self.queue[-1].zxid == zxid:
             record = self.queue.pop()
             self._forget_owner(record, newest=True)
             self.by_path.pop(record.path, None)
-            for older in reversed(self.queue):
-                if older.path == record.path:
-                    self.by_path[record.path] = older
-                    break
+            paths.add(record.path)
+            count += 1
+            if not count & 1023:
+                pause()
+        if paths:
+            for part in slices(self.queue, pause):
+                for older in part:
+                    if older.path in paths:
+                        self.by_path[older.path] = older
         self.digest = digest
 
     def _forget_owner(self, record: ChangeRecord, *, newest: bool) -> None:

@@ -33,14 +33,17 @@ class ClientPorts:
     def __init__(self, config: Config, accept: Callable[[tuple[str, int]], ServerConnection | None]) -> None:
         self._config = config
         self._sockets: list[tuple[socket, Accept]] = []
-        plain: Accept = accept
+        self.plain_sockets: list[socket] = []
+        """What plain clients are served with; at the most one."""
+        self._plain: Accept = accept
         secure: Accept | None = None
         if config.serves_tls:
             from .tls.clients import acceptors
 
-            plain, secure = acceptors(config, accept)
+            self._plain, secure = acceptors(config, accept)
         try:
-            self.port = self._bind(config.client_port_address, config.client_port, plain)
+            self.port = self._bind(config.client_port_address, config.client_port, self._plain)
+            self.plain_sockets += (sock for sock, _ in self._sockets)
             self.secure_port = -1
             if secure is not None:
                 address = config.secure_client_port_address
@@ -61,6 +64,10 @@ class ClientPorts:
         for sock, accept in self._sockets:
             loop.listen(sock, accept, keep_alive=self._config.client_tcp_keep_alive)
         self._sockets.clear()
+
+    def listen_plainly(self, loop: EventLoop, sock: socket) -> None:
+        """Serve plain clients on another socket as well, which is the loop's from now on."""
+        loop.listen(sock, self._plain, keep_alive=self._config.client_tcp_keep_alive)
 
     def close(self) -> None:
         """Give up the sockets that are not a loop's."""

@@ -34,7 +34,7 @@ from .four_letter import answer, is_word, request_bytes
 from .identification import admit
 from .identification import answer as answer_identification
 from .java_text import java_host
-from .memory_budget import OUT_BYTES_MAX, RECEIVE_BYTES_TIGHT, SMALL_BYTES, SMALL_WRITE_BYTES
+from .memory_budget import OUT_BYTES_MAX, RECEIVE_BYTES, RECEIVE_BYTES_TIGHT, SMALL_BYTES, SMALL_WRITE_BYTES
 from .ops.context import Kind, Operation
 from .request import Request
 from .server_stats import NO_OPERATION, ConnectionStats
@@ -173,6 +173,18 @@ class ServerConnection:
         return len(self._waiting) + len(self._backlog)
 
     @property
+    def is_free(self) -> bool:
+        """Whether a ping that comes now may be answered at once (``pings``)."""
+        return (
+            self.state is _ESTABLISHED
+            and self.core.engaged is not self
+            and not self._waiting
+            and not self._backlog
+            and not self._frames.buffered_bytes
+            and self.unsent_bytes < RECEIVE_BYTES
+        )
+
+    @property
     def interest_ops(self) -> int:
         """Java's selector bits: 1 while the socket is read, 4 while bytes wait to be sent."""
         return (1 if self.wants_input else 0) | (4 if self.unsent_bytes else 0)
@@ -256,12 +268,13 @@ class ServerConnection:
     def _run(self, frames: list[bytes]) -> None:
         """The hot path: handle whole requests of an established session in order."""
         core = self.core
+        core.engaged = self
         if core.enforced_schemes is not None:
             frames = admit(self, frames)
         alive = core.sessions.touch(self.session_id, self.session_timeout_ms, core.now_ms)
         operations, final, waiting, out = core.operations, core.read_context, self._waiting, self.out
         final.identities = self.identities
-        out_bytes_max = core.memory.out_bytes_max
+        out_bytes_max, pause = core.memory.out_bytes_max, core.pauses.take
         zxid = core.tree.last_processed_zxid
         answered = size = length = 0
         operation: Operation | None = None
@@ -308,7 +321,7 @@ class ServerConnection:
             else:
                 try:
                     decoder = operation.request
-                    request = decoder.decode(packet, 8)[0] if decoder is not None else None
+                    request = decoder.decode(packet, 8, pause)[0] if decoder is not None else None
                     body = operation.final(final, self, request)  # type: ignore[misc]
                     error = 0
                 except KeeperError as problem:
@@ -329,6 +342,7 @@ class ServerConnection:
                 if self.state is not _ESTABLISHED:
                     self._watches_came_too_late()
                     break
+        core.engaged = None
         if answered:
             self.unsent_bytes += size
             core.dirty[self] = None
@@ -452,16 +466,20 @@ class ServerConnection:
             self._reads_waiting -= 1
             core.in_process -= 1
             self._answer_read(behind)
+            core.engaged = None
             if self.unsent_bytes > OUT_BYTES_MAX:
                 core.memory.output_bursts(self, core.now_ms)
 
     def _answer_read(self, request: Request) -> None:
         core, operation = self.core, request.operation
+        core.engaged = self
         zxid = core.tree.last_processed_zxid
         error, body = 0, b""
         try:
             decoder = operation.request
-            record = decoder.decode(request.frame, 8)[0] if decoder is not None else None
+            record = None
+            if decoder is not None:
+                record = decoder.decode(request.frame, 8, core.pauses.take)[0]
             assert operation.final is not None
             core.read_context.identities = request.identities
             body = operation.final(core.read_context, self, record)

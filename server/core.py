@@ -34,6 +34,7 @@ from .memory_budget import MemoryBudget
 from .ops.context import Operation, ReadContext
 from .ops.delete import DeleteContainer
 from .ops.table import CLOSE_SESSION, CREATE_SESSION, DELETE_CONTAINER, OPERATIONS
+from .pauses import Pauses
 from .process_facts import file_descriptors_max
 from .request import Request
 from .server_stats import ServerStats, SizeStats
@@ -66,6 +67,7 @@ class ServerCore(ABC):
         wall_ms: current wall time, ms since 1970.
         random: source of what nobody may foresee.
         memory: what clients may hold; one of its own unless given.
+        pauses: taken in the middle of long requests; of its own unless given.
     """
 
     submit: Callable[[Request], None]
@@ -82,10 +84,13 @@ class ServerCore(ABC):
         wall_ms: int,
         random: Random,
         memory: MemoryBudget | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self.config = config
         self.database = database
         self.tree = database.tree
+        self.pauses = pauses or Pauses()
+        self.tree.pause_with(self.pauses)
         self.operations: dict[int, Operation] = OPERATIONS
         self.now_ms = now_ms
         self.wall_ms = wall_ms
@@ -97,6 +102,7 @@ class ServerCore(ABC):
         self.access = AccessControl(
             providers_of(config, lambda: self.tree.nodes["/key"].data if "/key" in self.tree.nodes else None),
             skip=config.skip_acl,
+            pauses=self.pauses,
         )
         self.security = config.security or NOTHING_SPECIAL
         self.sasl = self.security.sasl
@@ -118,9 +124,12 @@ class ServerCore(ABC):
         """Requests under way (``in_process``) past which busy connections are not read."""
         self.time_is_up: Callable[[], bool] = lambda: False
         """Whether a connection should leave the rest of its batch for later; the shell sets it."""
+        self.engaged: ServerConnection | None = None
+        """The connection whose requests are being handled: what it sends now is not its turn yet."""
         self._started_ms = now_ms
         self.memory = memory or MemoryBudget(config.client_memory_bytes, config.jute_max_buffer_bytes)
         self.memory.guard(self.tree.watches)
+        self.tree.replies.set_up(self.config)
         self.throttle: ConnectionThrottle | None = None
         """How many handshakes are taken; None for all."""
         self.gates: Gates | None = None
@@ -179,6 +188,7 @@ class ServerCore(ABC):
             _log.info("expiring session 0x%s", hex64(session_id))
             self.database.metrics.add("stale_sessions_expired")
             self.submit(Request(None, session_id, 0, CLOSE_SESSION, b"", now_ms))
+            self.pauses.take()
         oldest = now_ms - self.config.sessionless_cnxn_timeout_ms
         for connection in list(self.open_connections):
             if connection.state < State.OPENING and connection.established_ms < oldest:
@@ -226,9 +236,11 @@ class ServerCore(ABC):
         database.metrics = self.database.metrics
         self.database = database
         self.tree = database.tree
+        self.tree.pause_with(self.pauses)
         self.read_context = ReadContext(self.tree, self.access, OPERATIONS)
         self.sessions = sessions
         self.memory.guard(self.tree.watches)
+        self.tree.replies.set_up(self.config)
 
     # -- called by connections -----------------------------------------------------------------------
 
@@ -314,8 +326,7 @@ class ServerCore(ABC):
         if not body_bytes and operation is _PING:
             size_bytes -= 16  # as in the original, answers to pings are not among `response_bytes`
         stats.record_reads(count, size_bytes)
-        if body_bytes:
-            stats.record_response_size(body_bytes + 16)
+        stats.record_response_size(body_bytes + 16)
         client.stats.packets_sent += count
         if operation is not None:
             client.stats.record_response(xid, zxid, operation.tag, self.now_ms, self.now_ms)
@@ -397,6 +408,9 @@ class ServerCore(ABC):
         return counts
 
     def role_gauges(self) -> Iterable[tuple[str, Value]]:
+        return ()
+
+    def learners(self) -> Iterable[str]:
         return ()
 
     def role_configuration(self) -> str:

@@ -10,7 +10,7 @@ Source: ``DataTree``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..jute.codes import CONTAINER_OWNER
 from ..jute.data import OPEN_ACL, READ_ACL
@@ -19,8 +19,10 @@ from .acl import AclCache, AclTuple
 from .data_node import DataNode, wire_owner
 from .digest import node_digest
 from .errors import NodeExists, NoNode
+from .pauses import Pauses, pausing, with_pauses
 from .quota import QUOTA_NODES, data_changed, node_created, node_deleted, set_up
 from .reply_cache import ReplyCache
+from .tree_loader import load_rows
 from .watches import Watches
 
 CONFIG_NODE = "/zookeeper/config"
@@ -55,6 +57,8 @@ class DataTree:
         self.quotas: dict[str, None] = {}
         """Paths that have limits (``quota``)."""
         self.last_processed_zxid = Zxid(0)
+        self.pauses = Pauses()
+        """Taken in the middle of long work (``pause_with``)."""
         self.on_ephemeral_gone: Callable[[int, str, bool], None] | None = None
         """Told of each node that goes with its session: session, path, and whether it was there."""
 
@@ -82,15 +86,26 @@ class DataTree:
         """Nodes below ``path`` (``getAllChildrenNumber``); "" and "/" are both keys, as in the original."""
         if path in ("", "/"):
             return len(self.nodes) - (2 if path else 1)
-        count = 0
-        stack = [path]
-        while stack:
-            above = stack.pop()
-            children = self.nodes[above].children
-            if children:
-                count += len(children)
-                stack.extend(f"{above}/{name}" for name in children)
-        return count
+        return sum(1 for _ in pausing(self.subtree(path), self.pauses.take)) - 1
+
+    def subtree(self, path: str) -> Iterator[tuple[str, DataNode]]:
+        """A node and all below it, parents first; nothing if it is not there. The tree must not change."""
+        nodes = self.nodes
+        levels: list[Iterator[str]] = [iter((path,))]
+        while levels:
+            below = next(levels[-1], None)
+            if below is None:
+                levels.pop()
+                continue
+            node = nodes.get(below)
+            if node is not None:
+                yield below, node
+                if node.children:
+                    levels.append(map(f"{below}/".__add__, node.children))
+
+    def pause_with(self, pauses: Pauses) -> None:
+        """From now on take these pauses in the middle of long work."""
+        self.pauses = self.watches.account.pauses = self.replies.pauses = pauses
 
     def ephemeral_count(self) -> int:
         return sum(map(len, self.ephemerals.values()))
@@ -134,7 +149,7 @@ class DataTree:
         self.nodes[path] = node
         self.data_bytes += len(path) + (len(data) if data else 0)
         if ephemeral_owner:
-            self._own(ephemeral_owner, path)
+            self.own(ephemeral_owner, path)
         self._restamp(path, node)
         if self.quotas or name in QUOTA_NODES:
             node_created(self, parent_path, name, path, node)
@@ -231,7 +246,7 @@ class DataTree:
         everything = dict.fromkeys(paths or ())
         everything.update(self.ephemerals.pop(session_id, {}))
         tell = self.on_ephemeral_gone
-        for path in everything:
+        for path in with_pauses(everything, self.pauses.take):
             was_there = True
             try:
                 self.delete(path, zxid)
@@ -242,11 +257,9 @@ class DataTree:
 
     # -- loading and saving ----------------------------------------------------------------------
 
-    def load_row(self, row: NodeRow) -> None:
-        """Add one node of a snapshot; parents come before their children. Raises NoNode otherwise."""
-        path, data, acl_id, *stat = row
-        node = DataNode(data, self.acls.use_id(acl_id), *stat)
-        self._attach(path, node)
+    def load_rows(self, rows: Iterable[NodeRow]) -> None:
+        """Add nodes of a snapshot, parents before their children. Raises NoNode naming one that does not."""
+        load_rows(self, rows)
 
     def _attach(self, path: str, node: DataNode) -> None:
         slash = path.rfind("/")
@@ -258,7 +271,7 @@ class DataTree:
                 parent.children = {}
             parent.children[path[slash + 1 :]] = None
             if node.ephemeral_owner:
-                self._own(node.ephemeral_owner, path)
+                self.own(node.ephemeral_owner, path)
         self.nodes[path] = node
         self.data_bytes += len(path) + (len(node.data) if node.data else 0)
         self._restamp(path, node)
@@ -281,10 +294,13 @@ class DataTree:
         them. ``acl_ids`` is the ACL table already written; an ACL set later is written as open, because
         its txn will be replayed too.
         """
-        stack = [""]
         nodes = self.nodes
-        while stack:
-            path = stack.pop()
+        levels: list[Iterator[str]] = [iter(("",))]
+        while levels:
+            path = next(levels[-1], None)
+            if path is None:
+                levels.pop()
+                continue
             node = nodes.get(path)
             if node is None or node.czxid > snapshot_zxid:
                 continue
@@ -305,11 +321,12 @@ class DataTree:
                 node.pzxid,
             )
             if children:
-                stack.extend([f"{path}/{name}" for name in children])
+                # The names are copied at once; a million paths would take long to make.
+                levels.append(map(f"{path}/".__add__, reversed([*children])))
 
     # -- bookkeeping -----------------------------------------------------------------------------
 
-    def _own(self, ephemeral_owner: int, path: str) -> None:
+    def own(self, ephemeral_owner: int, path: str) -> None:
         """Note a node that is not to stay for ever: whose it is, or of which kind."""
         if wire_owner(ephemeral_owner):
             owned = self.ephemerals.get(ephemeral_owner)

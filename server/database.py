@@ -20,7 +20,7 @@ from ..storage.errors import Corrupt
 from ..storage.snap_log import RestorePlan, StartingPoint
 from .data_tree import DataTree
 from .digest import as_long
-from .errors import KeeperError
+from .errors import KeeperError, NoNode
 from .metrics import ServerMetrics
 from .ops.context import TxnContext
 from .ops.table import OPERATIONS
@@ -50,18 +50,26 @@ def encode_payload(
 
 
 def decode_payload(payload: bytes) -> tuple[TxnHeader, Any, TxnDigest | None]:
-    """Take a payload apart. Raises JuteError for anything that is no txn.
+    """Take a payload apart. Raises JuteError for anything that is no txn."""
+    session_id, cxid, zxid, time_ms, kind, txn, digest = read_payload(payload)
+    header = TxnHeader(session_id, cxid, zxid, time_ms, kind)
+    return header, txn, None if digest is None else TxnDigest(*digest)
+
+
+def read_payload(payload: bytes) -> tuple[int, int, int, int, int, Any, tuple[int, int] | None]:
+    """The same, for broadcasts: the header's fields, the txn, version and value of the digest.
 
     Quirks of old logs: a create without the parent's counter, a closeSession without a body.
     """
-    header, offset = TxnHeader.decode(payload)
-    operation = OPERATIONS.get(header.type)
+    if len(payload) < _HEADER.size:
+        TxnHeader.decode(payload)  # says what is missing
+    session_id, cxid, zxid, time_ms, kind = _HEADER.unpack_from(payload)
+    operation = OPERATIONS.get(kind)
     if operation is None or operation.txn is None:
-        raise JuteError("TxnHeader", "type", 28, f"no txn has type {header.type}")
+        raise JuteError("TxnHeader", "type", 28, f"no txn has type {kind}")
     txn: Any = None
-    left = len(payload) - offset
-    bare = left == 0 or (left == _DIGEST.size and payload[offset : offset + 4] == _VERSION)
-    if header.type != OpCode.CLOSE_SESSION or not bare:
+    offset = _HEADER.size
+    if kind != OpCode.CLOSE_SESSION or not _is_bare(payload):
         try:
             txn, offset = operation.txn.decode(payload, offset)
         except Truncated:
@@ -69,8 +77,14 @@ def decode_payload(payload: bytes) -> tuple[TxnHeader, Any, TxnDigest | None]:
                 raise
             old, offset = CreateTxnV0.decode(payload, offset)
             txn = CreateTxn(old.path, old.data, old.acl, old.ephemeral, -1)
-    digest = TxnDigest.decode(payload, offset)[0] if len(payload) - offset >= _DIGEST.size else None
-    return header, txn, digest
+    digest = _DIGEST.unpack_from(payload, offset) if len(payload) - offset >= _DIGEST.size else None
+    return session_id, cxid, zxid, time_ms, kind, txn, digest
+
+
+def _is_bare(payload: bytes) -> bool:
+    """Whether there is nothing between the header and the digest, or the end."""
+    body = payload[_HEADER.size :]
+    return not body or (len(body) == _DIGEST.size and body.startswith(_VERSION))
 
 
 class ZKDatabase:
@@ -144,13 +158,12 @@ class ZKDatabase:
         with plan.snapshot.open() as decoder:
             self.sessions = dict(decoder.sessions)
             tree.acls.load(decoder.acls)
-            for row in decoder.nodes():
-                try:
-                    tree.load_row(row)
-                except KeeperError:
-                    raise Corrupt(
-                        plan.snapshot.path, 0, plan.snapshot.zxid, f"{row[0]} comes before its parent"
-                    ) from None
+            try:
+                tree.load_rows(decoder.nodes())
+            except NoNode as orphan:
+                raise Corrupt(
+                    plan.snapshot.path, 0, plan.snapshot.zxid, f"{orphan} comes before its parent"
+                ) from None
             if decoder.zxid_digest is not None:
                 self._digest_from_zxid = decoder.zxid_digest.zxid
         if "" not in tree.nodes:

@@ -11,7 +11,8 @@ from struct import Struct
 from typing import Final, Protocol
 from zlib import crc32
 
-_STAT: Final = Struct(">qqqqqiiiq")
+STAT: Final = Struct(">qqqqqiiiq")
+"""What is digested of a node besides path and data: czxid, mzxid, pzxid, times, versions, owner."""
 UNCOUNTED_PREFIX: Final = "/zookeeper/"
 
 
@@ -37,7 +38,7 @@ def node_digest(path: str, node: Digestible) -> int:
     value = crc32(b"" if path == "/" else path.encode("utf-8", "surrogatepass"))
     if node.data:
         value = crc32(node.data, value)
-    stat = _STAT.pack(
+    stat = STAT.pack(
         node.czxid,
         node.mzxid,
         node.pzxid,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -20,17 +21,19 @@ from typing import Final, Protocol
 import trio
 
 from ..storage.txn_log import LogBatch
+from .background import Background
 from .endpoint import CLOSED_BY_OTHER_END, Accept, Dirty, Endpoint, innermost, tell_heard, tell_output_waits
+from .heartbeats import Heartbeats
 from .log_thread import LogThread
-from .memory_budget import RECEIVE_BYTES, MemoryBudget
+from .memory_budget import RECEIVE_BYTES, MemoryBudget, rest_of
+from .pauses import Pauses, nothing
+from .process_facts import file_descriptors_max
 
 LINGER_S: Final = 0.001
 """How long to wait in epoll itself before waiting through trio. The next request of a client that works
 without pipelining, and the answer of the disk, come within that; going through trio doubles their cost."""
 BUSY_S: Final = 0.005
-"""Other tasks get their turn at least this often,"""
-BACKGROUND_S: Final = 0.001
-"""and this often while one of them is known to have much to do."""
+"""Other tasks get their turn at least this often."""
 
 REQUESTS_S: Final = 0.01
 """Requests of one batch that would take longer than this are interrupted for those of other clients."""
@@ -40,6 +43,8 @@ BULK_BYTES: Final = 1 << 12
 """How much that is."""
 GATHER_BYTES: Final = 1 << 18
 """More than this is sent piece by piece."""
+DESCRIPTORS_KEPT: Final = 24
+"""No connection gets one of the last file descriptors: the log needs one for every file it begins."""
 PIECES_MAX: Final = 256
 """How many of them the system is given at a time."""
 
@@ -53,6 +58,7 @@ class Core(Protocol):
     time_is_up: Callable[[], bool]
     dirty: Dirty
     memory: MemoryBudget
+    pauses: Pauses
     now_ms: int
 
     @property
@@ -134,14 +140,18 @@ class EventLoop:
         self._epoll = select.epoll()
         self._log_fd = log_thread.fileno()
         self._epoll.register(self._log_fd, _IN)
+        self._heartbeats = Heartbeats(self._epoll, self._streams)
         self._turn_ends = 0.0
         self._reading = True
+        descriptors = file_descriptors_max()
+        # The system gives out the lowest first.
+        self._fd_max = sys.maxsize if descriptors < 0 else descriptors - DESCRIPTORS_KEPT - 1
         self._idle: trio.Event | None = None
         self._is_muted: Callable[[str, int], bool] = lambda host, port: False
         self._tick_due_ms = 0
         self._tick_sooner: trio.Event | None = None
-        self.background_work = False
-        """Whether another task has much to do (a snapshot): it then gets its turn sooner."""
+        self.background = Background(self._epoll.fileno())
+        self._sleep = trio.CancelScope()
         self.on_tick: list[Callable[[int], None]] = []
         """Called, with the time, when the core has done what is due."""
         self.after_batch: Callable[[], None] | None = None
@@ -203,6 +213,7 @@ class EventLoop:
 
     def close(self) -> None:
         """Close every socket."""
+        self._core.pauses.take = nothing
         for stream in list(self._streams.values()):
             self._drop(stream)
         for listening in list(self._listening.values()):
@@ -214,22 +225,32 @@ class EventLoop:
 
     async def run(self) -> None:
         """Serve until cancelled. Raises StorageError when the log can't be written any more."""
-        poll, core = self._epoll.poll, self._core
+        poll, core, background = self._epoll.poll, self._core, self.background
         monotonic = time.monotonic
         turn_started = monotonic()
         core.time_is_up = lambda: monotonic() > self._turn_ends
+        core.pauses.take = self._heartbeats.take
         while True:
             events = poll(0)
-            if not events and not core.dirty:
-                events = [] if self.background_work else poll(LINGER_S)
-                if not events:
-                    await trio.lowlevel.wait_readable(self._epoll.fileno())
+            is_idle = not events and not core.dirty
+            if is_idle and not background.take_turn():
+                events = poll(LINGER_S)
+                if not events and background.step is None:
+                    with trio.CancelScope() as self._sleep:
+                        await trio.lowlevel.wait_readable(self._epoll.fileno())
                     turn_started = monotonic()
                     continue
             self._handle(events)
-            if monotonic() - turn_started > (BACKGROUND_S if self.background_work else BUSY_S):
+            if background.step is not None and not is_idle:
+                background.take_share()
+            if monotonic() - turn_started > BUSY_S:
                 await trio.lowlevel.checkpoint()
                 turn_started = monotonic()
+
+    def work_beside(self, step: Callable[[], bool]) -> None:
+        """Take these steps from now on (see ``Background``), though there be nothing else to wake up for."""
+        self.background.step = step
+        self._sleep.cancel()
 
     async def run_ticks(self) -> None:
         """Tell the core whenever something is due, until cancelled."""
@@ -285,7 +306,7 @@ class EventLoop:
     def _handle(self, events: list[tuple[int, int]]) -> None:
         core, streams = self._core, self._streams
         now = time.monotonic()
-        self._turn_ends = now + REQUESTS_S
+        self._turn_ends = self._heartbeats.due_s = now + REQUESTS_S
         core.set_time(int(now * 1000), wall_ms())
         if self._memory.receive_bytes != RECEIVE_BYTES:
             self._memory.new_turn()
@@ -345,9 +366,11 @@ class EventLoop:
                 continue  # it was gone before we came to it
             except OSError as error:
                 # Out of file descriptors, most likely. Asking again at once would keep the loop busy.
-                _log.warning("not accepting connections for a while: %s", error)
-                self._epoll.unregister(listening.socket.fileno())
-                listening.watched = False
+                self._stop_accepting(listening, str(error))
+                return
+            if sock.fileno() > self._fd_max:
+                sock.close()
+                self._stop_accepting(listening, "the last file descriptors are kept for the log")
                 return
             endpoint = listening.accept((numeric_host(address[0]), address[1]))
             if endpoint is None:
@@ -359,6 +382,11 @@ class EventLoop:
             if listening.unacknowledged_ms:
                 give_up_after(sock, listening.unacknowledged_ms)
             self.adopt(sock, endpoint)
+
+    def _stop_accepting(self, listening: _Listening, reason: str) -> None:
+        _log.warning("not accepting connections for a while: %s", reason)
+        self._epoll.unregister(listening.socket.fileno())
+        listening.watched = False
 
     def _receive(self, stream: _Stream) -> None:
         try:
@@ -468,7 +496,7 @@ class EventLoop:
             stream.endpoint.abort("the other end is gone")
             return
         stream.endpoint.unsent_bytes -= sent
-        stream.unsent = data[sent:] if sent < len(data) else None
+        stream.unsent = rest_of(data, sent) if sent < len(data) else None
 
     def _send_pieces(self, stream: _Stream, out: list[bytes]) -> None:
         """Send much without making one piece of it, which would hold it all once more."""
@@ -486,7 +514,7 @@ class EventLoop:
             whole = 0
             for piece in pieces:
                 if sent < len(piece):
-                    stream.unsent = memoryview(piece)[sent:]
+                    stream.unsent = rest_of(memoryview(piece), sent)
                     whole += 1
                     break
                 sent -= len(piece)

@@ -42,6 +42,12 @@ class FinalRequestProcessor:
         self._session_closed = session_closed
         self._context = TxnContext(database.tree, OPERATIONS)
 
+    def process_all(self, requests: list[Request]) -> None:
+        """A batch, in its order."""
+        process = self.process
+        for request in requests:
+            process(request)
+
     def process(self, request: Request) -> None:
         """Apply the request's txn, answer its client, then let reads that waited behind it run."""
         operation, client = request.operation, request.client
@@ -71,6 +77,7 @@ class FinalRequestProcessor:
             tree.last_processed_zxid = zxid
             if not zxid & DIGEST_LOG_MASK:
                 self._database.note_digest(zxid)
+                tree.pauses.take()  # there may be thousands in a row
         elif operation.kind is Kind.BARRIER and not request.error:
             body = operation.reply(request.record, None)  # type: ignore[misc]
         if client is not None:

@@ -18,13 +18,14 @@ ensemble adds to the answers (it comes in through the view).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from . import four_letter_dumps as dumps
 from .database import ZKDatabase
 from .gauges import Value, count, monitor_values
 from .java_text import java_address, java_double, java_hex
+from .pauses import pausing
 from .process_facts import directory_size_bytes, environment
 from .server_stats import ConnectionStats, ServerStats, SizeStats
 from .sessions import SessionTracker
@@ -173,6 +174,9 @@ class ServerView(Protocol):
     def role_gauges(self) -> Iterable[tuple[str, Value]]:
         """The gauges of the role."""
 
+    def learners(self) -> Iterable[str]:
+        """Numbers of the members that follow this one."""
+
     def role_configuration(self) -> str:
         """What `conf` says of the ensemble, behind the server's own lines."""
 
@@ -235,7 +239,7 @@ def _srvr(view: ServerView) -> str:
 def _stat(view: ServerView) -> str:
     if not view.is_serving:
         return NOT_SERVING
-    clients = "".join(f"{_brief(connection)})\n" for connection in view.connections)
+    clients = "".join(f"{_brief(connection)})\n" for connection in _clients(view))
     return f"{_version_lines(view)}Clients:\n{clients}\n{_server_lines(view)}"
 
 
@@ -268,7 +272,11 @@ def _proposal_line(view: ServerView) -> str:
 def _cons(view: ServerView) -> str:
     if not view.is_serving:
         return NOT_SERVING
-    return "".join(f"{_brief(connection)}{_details(connection)})\n" for connection in view.connections) + "\n"
+    return "".join(f"{_brief(connection)}{_details(connection)})\n" for connection in _clients(view)) + "\n"
+
+
+def _clients(view: ServerView) -> Iterator[ConnectionView]:
+    return pausing(view.connections, view.database.tree.pauses.take)
 
 
 def _brief(connection: ConnectionView) -> str:

@@ -13,11 +13,13 @@ trace mask, which is kept for the tools that set it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from .expiry_queue import ExpiryQueue
 from .java_text import java_address, java_date, java_hex
+from .pauses import pausing
 
 if TYPE_CHECKING:
     from .four_letter import ConnectionView, ServerView
@@ -37,15 +39,15 @@ _MASK: Final = Struct(">q")
 
 def dump(view: ServerView) -> str:
     """When each session ends, what goes with it, and when each connection ends (`DumpCommand`)."""
-    lines = [
-        "SessionTracker dump:",
-        *_session_lines(view),
-        "ephemeral nodes dump:",
-        *_ephemeral_lines(view.database.tree.ephemerals),
-        "Connections dump:",
-        *_connection_lines(view),
-    ]
-    return _text(lines)
+    lines = chain(
+        ("SessionTracker dump:",),
+        _session_lines(view),
+        ("ephemeral nodes dump:",),
+        _ephemeral_lines(view.database.tree.ephemerals),
+        ("Connections dump:",),
+        _connection_lines(view),
+    )
+    return _text(view, lines)
 
 
 def _session_lines(view: ServerView) -> Iterator[str]:
@@ -116,20 +118,26 @@ def wchs(view: ServerView) -> str:
 
 def wchc(view: ServerView) -> str:
     """Paths by the session that watches them."""
-    lines = []
-    for watcher, paths in _data_watches(view).watchers.items():
-        lines.append(java_hex(watcher.session_id))
-        lines.extend(f"\t{_path(path)}" for path in paths)
-    return _text([*lines, ""])
+
+    def lines() -> Iterator[str]:
+        for watcher, paths in _data_watches(view).watchers.items():
+            yield java_hex(watcher.session_id)
+            yield from (f"\t{_path(path)}" for path in paths)
+        yield ""
+
+    return _text(view, lines())
 
 
 def wchp(view: ServerView) -> str:
     """Sessions by the path they watch."""
-    lines = []
-    for path, watchers in _data_watches(view).paths.items():
-        lines.append(_path(path))
-        lines.extend(f"\t{java_hex(watcher.session_id)}" for watcher in watchers)
-    return _text([*lines, ""])
+
+    def lines() -> Iterator[str]:
+        for path, watchers in _data_watches(view).paths.items():
+            yield _path(path)
+            yield from (f"\t{java_hex(watcher.session_id)}" for watcher in watchers)
+        yield ""
+
+    return _text(view, lines())
 
 
 def _data_watches(view: ServerView) -> WatchTable:
@@ -147,7 +155,8 @@ def _path(path: str | None) -> str:
 def digests(view: ServerView) -> str:
     """Digest of the tree at every 128th zxid, oldest first: equal on all servers of an ensemble (`hash`)."""
     return _text(
-        f"{java_hex(zxid).removeprefix('0x')}: {digest}" for zxid, digest in view.database.digest_log
+        view,
+        (f"{java_hex(zxid).removeprefix('0x')}: {digest}" for zxid, digest in view.database.digest_log),
     )
 
 
@@ -162,5 +171,6 @@ def set_trace_mask(view: ServerView, mask: bytes) -> str:
     return trace_mask(view)
 
 
-def _text(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+def _text(view: ServerView, lines: Iterable[str]) -> str:
+    """The lines as one text. What they are made of must not be changed by a heartbeat: the deadlines are."""
+    return "".join(f"{line}\n" for line in pausing(lines, view.database.tree.pauses.take))

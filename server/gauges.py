@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .metric_names import GAUGES
+from .metric_sets import set_rows
 from .metrics import Value, metric_rows
 from .process_facts import file_descriptors
 from .quota import limits_and_usage
@@ -28,6 +29,7 @@ def monitor_values(view: ServerView) -> Iterator[tuple[str, Value]]:
     yield from view.role_facts()
     yield from gauges(view)
     yield from metric_rows(view)
+    yield from set_rows(view)
 
 
 def gauges(view: ServerView) -> Iterator[tuple[str, Value]]:

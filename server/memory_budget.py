@@ -45,6 +45,12 @@ STRICT_MS: Final = 10_000
 """How long nobody is given much at once after somebody did not take it."""
 
 
+def rest_of(data: memoryview, sent: int) -> memoryview:
+    """What a socket did not take. A small rest is copied: it would keep the whole of a large answer."""
+    rest = data[sent:]
+    return rest if 2 * len(rest) >= len(data.obj) else memoryview(bytes(rest))  # type: ignore[arg-type]
+
+
 class Holder(Protocol):
     """A connection, as the budget sees it."""
 

@@ -5,8 +5,8 @@ what comes with every batch is counted once per batch; what the server's statist
 already is taken from there when somebody asks (``ServerView``). Names without a counterpart (there is no
 pool of commit threads here, no cleaner of dead watchers, no queue in front of preparation) stay 0.
 
-Some are not kept, because every read, write or packet would pay for them: ``read_per_namespace`` and
-``write_per_namespace``, hits of the reply cache, the latency of single acks and the queue of each learner.
+Some stay 0 because every read, write or packet would pay for them: hits of the reply cache, and the summaries
+of which there are many (``metric_sets``).
 
 Times are whole milliseconds. Not here: gauges (``gauges``).
 """
@@ -162,6 +162,8 @@ class ServerMetrics:
         self.batches = BatchTimes()
         self.write_ms: dict[int, int] = {}
         """How often writing a batch to the disk took so long; the log's thread counts it."""
+        self.ack_latencies: dict[str, Histogram] = {}
+        """Of some acks, by the number of the member."""
         self.quota_exceeded: dict[str, int] = {}
         """Writes that a hard quota refused, by the first name of their path."""
 
@@ -173,12 +175,16 @@ class ServerMetrics:
         """Something was this long or this large."""
         (self.summaries.get(name) or self.histograms[name]).add(value, times)
 
+    def add_ack(self, sid: str, latency_ms: int) -> None:
+        """A member's ack came so long after its proposal."""
+        self.ack_latencies.setdefault(sid, Histogram()).add(latency_ms)
+
     def reset(self) -> None:
         """Everything starts again (``srst``)."""
         self.counters = dict.fromkeys(COUNTERS, 0)
         for summary in self.summaries.values():
             summary.reset()
-        for histogram in self.histograms.values():
+        for histogram in (*self.histograms.values(), *self.ack_latencies.values()):
             histogram.reset()
         self.batches.reset()
         self.write_ms.clear()
@@ -258,10 +264,13 @@ def _derived_histograms(view: ServerView, metrics: ServerMetrics) -> dict[str, H
     stats = view.stats
     batches = metrics.batches
     updates = Histogram(stats.update_latencies)
+    stalled = metrics.histograms["request_throttle_queue_time_ms"]
+    not_stalled = max(stats.requests_answered - stalled.count, 0)
     derived = {
         "readlatency": Histogram({0: stats.reads_at_once}, stats.read_latencies),
         "updatelatency": updates,
         "prep_processor_queue_time_ms": Histogram({0: batches.requests}),
+        "request_throttle_queue_time_ms": Histogram({0: not_stalled}, stalled.counts),
         "sync_processor_queue_time_ms": Histogram(batches.queue_ms),
         "sync_processor_queue_flush_time_ms": Histogram(batches.flush_ms),
         "sync_processor_queue_and_flush_time_ms": Histogram(batches.total_ms),

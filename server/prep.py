@@ -48,7 +48,7 @@ class PrepRequestProcessor:
         end = 0
         if decoder is not None and request.record is None:
             try:
-                request.record, end = decoder.decode(request.frame, 8)
+                request.record, end = decoder.decode(request.frame, 8, self.context.changes.tree.pauses.take)
             except JuteError as error:
                 _log.info("undecodable request: %s", error)
                 request.error = ErrorCode.MARSHALLING_ERROR
@@ -90,7 +90,7 @@ class PrepRequestProcessor:
         if operation.encode is not None and record_end:
             body = operation.encode(request.frame[8:record_end], request.record, request.txn)
         else:
-            body = b"" if request.txn is None else request.txn.encode()
+            body = b"" if request.txn is None else request.txn.encode(changes.tree.pauses.take)
         if len(body) > context.txn_bytes_max:
             # The original would log it and never be able to read it again (ZOOKEEPER-4306).
             if operation.opcode != OpCode.CLOSE_SESSION:

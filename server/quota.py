@@ -20,6 +20,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from .pauses import pausing
+
 if TYPE_CHECKING:
     from .data_node import DataNode
     from .data_tree import DataTree
@@ -158,7 +160,7 @@ def limits_and_usage(tree: DataTree) -> Iterator[tuple[str, dict[str, int]]]:
         "quota_bytes_usage": {},
     }
     root = tree.nodes.get(QUOTA_ROOT)
-    for path, node in _subtree(tree, QUOTA_ROOT) if root is not None and root.children else ():
+    for path, node in tree.subtree(QUOTA_ROOT) if root is not None and root.children else ():
         is_limits = path.endswith(_LIMITS_END)
         if node.children or not (is_limits or path.endswith(_STATS_END)):
             continue
@@ -190,7 +192,7 @@ def set_up(tree: DataTree) -> None:
     root = tree.nodes.get(QUOTA_ROOT)
     if root is None or not root.children:
         return
-    for path, _ in _subtree(tree, QUOTA_ROOT):
+    for path, _ in tree.subtree(QUOTA_ROOT):
         if path.endswith(_LIMITS_END) and not tree.nodes[path].children:
             quota = path[len(QUOTA_ROOT) : path.index(_LIMITS_END)]
             _recount(tree, quota)
@@ -257,7 +259,7 @@ def _recount(tree: DataTree, quota: str) -> None:
         _log.warning("quota %s has no %s", quota, STATS)
         return
     count = size = 0
-    for _, counted in _subtree(tree, quota):
+    for _, counted in pausing(tree.subtree(quota), tree.pauses.take):
         count += 1
         size += len(counted.data) if counted.data else 0
     _write(tree, node, StatsTrack({"count": count, "bytes": size}))
@@ -269,19 +271,6 @@ def _write(tree: DataTree, node: DataNode, stats: StatsTrack) -> None:
     tree.data_bytes += len(data) - (len(node.data) if node.data else 0)
     node.data = data
     node.tail = None
-
-
-def _subtree(tree: DataTree, path: str) -> Iterator[tuple[str, DataNode]]:
-    """A node and everything below it, parents first; nothing if it is not there."""
-    nodes = tree.nodes
-    stack = [path]
-    while stack:
-        path = stack.pop()
-        node = nodes.get(path)
-        if node is not None:
-            yield path, node
-            if node.children:
-                stack.extend([f"{path}/{name}" for name in node.children])
 
 
 def _wrap(value: int) -> int:

@@ -11,8 +11,9 @@ from collections import deque
 from struct import Struct
 from typing import Final
 
-from ..jute.proto import GetChildrenResponse
 from .data_node import DataNode
+from .pauses import Pauses, encode_strings
+from .settings_limits import LimitSettings
 
 BYTES_MAX: Final = 16 << 20
 DATA_BYTES_MAX: Final = 4096
@@ -30,9 +31,18 @@ class ReplyCache:
     """
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
+        self.pauses = Pauses()
+        """Taken while a long list is encoded."""
+        self.keeps_data = True
+        self.keeps_children = True
         self._bytes_max = bytes_max
         self._bytes = 0
         self._entries: deque[tuple[DataNode, int]] = deque()
+
+    def set_up(self, limits: LimitSettings) -> None:
+        """Keep what the settings allow to be kept; how many entries that may be is the original's matter."""
+        self.keeps_data = limits.max_response_cache_size > 0
+        self.keeps_children = limits.max_get_children_response_cache_size > 0
 
     def data(self, node: DataNode) -> bytes:
         """Body of ``GetDataResponse``: data and Stat."""
@@ -41,16 +51,17 @@ class ReplyCache:
             body = b"\xff\xff\xff\xff" + node.stat_bytes()
         else:
             body = _LENGTH.pack(len(data)) + data + node.stat_bytes()
-        if len(body) <= DATA_BYTES_MAX:
+        if len(body) <= DATA_BYTES_MAX and self.keeps_data:
             node.tail = body
             self._keep(node, len(body))
         return body
 
     def children(self, node: DataNode) -> bytes:
         """Body of ``GetChildrenResponse``: names in order of creation."""
-        body = GetChildrenResponse(tuple(node.children or ())).encode()
-        node.names = body
-        self._keep(node, len(body))
+        body = encode_strings(node.children or (), self.pauses.take)
+        if self.keeps_children:
+            node.names = body
+            self._keep(node, len(body))
         return body
 
     def _keep(self, node: DataNode, size: int) -> None:

@@ -15,6 +15,7 @@ from collections import deque
 from typing import Final, NamedTuple, Protocol
 
 from ..jute.codes import OpCode
+from .metrics import ServerMetrics
 from .settings_limits import LimitSettings
 
 _NEVER_REFUSED: Final = (OpCode.PING, OpCode.CLOSE_SESSION, OpCode.CREATE_SESSION)
@@ -63,9 +64,10 @@ class RequestThrottler:
     Args:
         limits: settings.
         load: the server.
+        metrics: told how long requests waited.
     """
 
-    def __init__(self, limits: LimitSettings, load: Load) -> None:
+    def __init__(self, limits: LimitSettings, load: Load, metrics: ServerMetrics | None = None) -> None:
         self._max = limits.request_throttle_max_requests
         self._drop_stale = limits.request_throttle_drop_stale
         self._check_connection = limits.request_stale_connection_check
@@ -74,6 +76,7 @@ class RequestThrottler:
         self.stall_ms = max(limits.request_throttle_stall_time_ms, 1)
         """How often ``run`` should be called while requests wait."""
         self._load = load
+        self._metrics = metrics or ServerMetrics()
         self._queue: deque[_Waiting] = deque()
         self._is_running = False
         self.stale_dropped = 0
@@ -106,8 +109,12 @@ class RequestThrottler:
                     continue
                 stale = self._drop_stale and self._is_stale(first)
                 if not stale and self._load.in_process >= self._max:
+                    self._metrics.add("request_throttle_wait_count")
                     return
                 self._queue.popleft()
+                if not stale:
+                    waited_ms = self._load.now_ms - first.since_ms
+                    self._metrics.observe("request_throttle_queue_time_ms", waited_ms)
                 if stale:
                     self.stale_dropped += 1
                     first.client.drop("a stale request was dropped")

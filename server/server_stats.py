@@ -61,7 +61,6 @@ class ServerStats:
     __slots__ = (
         "auth_failed_count",
         "bytes_received",
-        "fsync_threshold_exceed_count",
         "non_mtls_local_count",
         "non_mtls_remote_count",
         "packets_received",
@@ -82,7 +81,6 @@ class ServerStats:
         self.non_mtls_local_count = 0
         self.non_mtls_remote_count = 0
         self.tls_handshakes = 0
-        self.fsync_threshold_exceed_count = 0
         self.read_latencies: dict[int, int] = {}
         self.update_latencies: dict[int, int] = {}
         self.reset()
@@ -109,8 +107,7 @@ class ServerStats:
 
         `latencies` is one of `read_latencies` and `update_latencies`.
         """
-        if body_bytes:
-            self.record_response_size(body_bytes + 16)
+        self.record_response_size(body_bytes + 16)
         self.packets_sent += 1
         self.response_bytes += body_bytes + 16
         latencies[latency_ms] = latencies.get(latency_ms, 0) + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from ..jute.codes import CONTAINER_OWNER
 from ..jute.ids import SessionId, to_signed64
@@ -51,14 +51,23 @@ class SessionTracker:
         self.sessions: dict[int, Session] = {}
         self.queue: ExpiryQueue[int] = ExpiryQueue(tick_ms, now_ms)
         self._next_id = first_session_id(server_id, now_ms)
+        self.taken: Container[int] = self.sessions
+        """Ids that are not given out: those of sessions that live."""
         for session_id, timeout_ms in sessions.items():
             self.track(SessionId(session_id), timeout_ms, now_ms)
 
     def create(self, timeout_ms: int, now_ms: int) -> SessionId:
         """A new session's id; it is tracked from now on."""
+        session_id = self.new_id()
+        self.track(session_id, timeout_ms, now_ms)
+        return session_id
+
+    def new_id(self) -> SessionId:
+        """An id that nobody has: after a restart of the machine the clock may tell what it told before."""
+        while self._next_id in self.taken:
+            self._next_id = SessionId(self._next_id + 1)
         session_id = self._next_id
         self._next_id = SessionId(session_id + 1)
-        self.track(session_id, timeout_ms, now_ms)
         return session_id
 
     def track(self, session_id: SessionId, timeout_ms: int, now_ms: int) -> None:

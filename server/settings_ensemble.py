@@ -29,7 +29,7 @@ BIND_RETRY: Final = 3  # QuorumCnxManager.Listener
 SNAPSHOT_SIZE_FACTOR: Final = 0.33  # ZKDatabase.DEFAULTSNAPSHOT_SIZE_FACTOR
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # a part of Config, which has these
 class EnsembleSettings:
     """Fields of `Config` that matter between members."""
 
@@ -74,6 +74,11 @@ class EnsembleSettings:
         "Whether such a session becomes global when it makes an ephemeral node."
     )
     leader_serves: bool = _ensemble("leaderServes", YES_NO, True, "Whether the leader takes clients.")
+    leader_ack_logging_frequency: int = _ensemble(
+        "leader.ackLoggingFrequency", COUNT, 1000,
+        "Of which of its proposals a leader measures how long each ack takes (`ack_latency` of `mntr`):"
+        " those whose zxid is divisible by this; 0 or less for none."
+    )
     multi_address_enabled: bool = _ensemble(
         "multiAddress.enabled", BOOLEAN, False, "Whether a member may have several addresses."
     )
@@ -138,6 +143,12 @@ class EnsembleSettings:
     )
     observer_election_delay_ms: int = _ensemble(
         "observer.election.DelayMs", LONG_MILLIS, 200, "Pause before an observer looks for a leader."
+    )
+    refetch_damaged_data: bool = _ensemble(
+        "zoolet.refetchDamagedData", BOOLEAN, True,
+        "Whether a member with damaged data starts without a vote, fetches everything from the leader that"
+        " the others elect, and sets the damaged files aside; otherwise it refuses to start.",
+        properties=("zoolet.refetchDamagedData",),
     )
     testing_initial_zxid: int | None = _ensemble(
         "testingonly.initialZxid", NUMBER, None,

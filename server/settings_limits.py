@@ -30,7 +30,7 @@ RENEW_SESSION_WEIGHT: Final = 2
 LOCAL_SESSION_WEIGHT: Final = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # a part of Config, which has these
 class LimitSettings:
     """Fields of `Config` that are limits."""
 
@@ -131,13 +131,11 @@ class LimitSettings:
 
     max_response_cache_size: int = _limit(
         "maxResponseCacheSize", COUNT, 400,
-        "Entries of Java's cache of node data; ours is measured in bytes.",
-        status=Status.ACCEPTED,
+        "Whether answers to getData are kept with their nodes: not with 0 or less. All other numbers mean"
+        " the same: as many as 16 MiB hold.",
     )
     max_get_children_response_cache_size: int = _limit(
-        "maxGetChildrenResponseCacheSize", COUNT, 400,
-        "Entries of Java's cache of child lists; ours is measured in bytes.",
-        status=Status.ACCEPTED,
+        "maxGetChildrenResponseCacheSize", COUNT, 400, "The same for lists of children.",
     )
     # fmt: on
 

@@ -21,7 +21,14 @@ command line: `zoolet serve -Dname=value`. The file wins over the command line, 
 column "Built", `accepted` marks what has no counterpart here (Java's threads, buffers and caches), and `not
 yet` what belongs to parts that are not built: asking for one of those is warned of, or refused where
 ignoring it would be unsafe.
-A key ending in `*` stands for a family of keys."""
+A key ending in `*` stands for a family of keys.
+
+Options `-D` in the variables `SERVER_JVMFLAGS` and `JVMFLAGS` count too. Without a file on the command line
+`zoolet serve` reads the one that `ZOOCFGDIR` and `ZOOCFG` name. In a container it may be made, once, of the
+variables of the original's image: `ZOO_CONF_DIR`, `ZOO_DATA_DIR`, `ZOO_DATA_LOG_DIR`, `ZOO_MY_ID`,
+`ZOO_SERVERS`, `ZOO_TICK_TIME`, `ZOO_INIT_LIMIT`, `ZOO_SYNC_LIMIT`, `ZOO_MAX_CLIENT_CNXNS`,
+`ZOO_STANDALONE_ENABLED`, `ZOO_ADMINSERVER_ENABLED`, `ZOO_AUTOPURGE_SNAPRETAINCOUNT`,
+`ZOO_AUTOPURGE_PURGEINTERVAL`, `ZOO_4LW_COMMANDS_WHITELIST` and `ZOO_CFG_EXTRA` (more lines)."""
 
 
 _SECTIONS = ("Basics", "Limits", "Storage", "Nodes", "Ensemble", "Security", "Operations", "Clients")

@@ -46,7 +46,7 @@ _METRICS_PROVIDER: Final = Kind("class", _parse_metrics_provider)
 _URL_PATH: Final = Kind("path", _parse_url_path)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # a part of Config, which has these
 class OperationSettings:
     """Fields of `Config` about HTTP commands, metrics, the audit log and old files."""
 

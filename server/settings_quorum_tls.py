@@ -20,7 +20,7 @@ _quorum = partial(row, section="Ensemble")
 _BY_EXTENSION = "by the extension: .jks, .p12 or .pem"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # a part of Config, which has these
 class QuorumTlsConfig:
     """Fields of `Config` about TLS between members."""
 

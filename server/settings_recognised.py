@@ -132,7 +132,6 @@ _ENSEMBLE = (
         "quorum.auth.kerberos.servicePrincipal", TEXT, "zkquorum/localhost", "Kerberos name of the leader."
     ),
     _java("quorum.cnxn.threads.size", COUNT, "20", "Java's threads."),
-    _java("leader.ackLoggingFrequency", COUNT, "1000", "Java's logging."),
     _java("leader.closeSocketAsync", BOOLEAN, "false", "Java's threads."),
     _java("learner.closeSocketAsync", BOOLEAN, "false", "Java's threads."),
     _java("learner.asyncSending", BOOLEAN, "false", "Java's threads."),

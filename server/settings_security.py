@@ -21,7 +21,7 @@ from .setting import (
 _security = partial(row, section="Security")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # a part of Config, which has these
 class SecuritySettings:
     """Fields of `Config` about who may do what."""
 

@@ -33,7 +33,6 @@ from .setting import (
     YES_NO,
     ConfigError,
     Setting,
-    Status,
     row,
 )
 from .settings_ensemble import BIND_RETRY, SNAPSHOT_SIZE_FACTOR, EnsembleSettings
@@ -51,6 +50,8 @@ _operation = partial(row, section="Operations")
 _SNAP_COUNT_MIN: Final = 2  # ZooKeeperServer.getSnapCount
 _COMMIT_LOG_COUNT_MIN: Final = 500  # ZKDatabase.DEFAULT_COMMIT_LOG_COUNT
 _EXTRA_BYTES_MIN: Final = 1024  # BinaryInputArchive
+MAX_BATCH_SIZE: Final = 1000
+"""``maxBatchSize``; where nothing waits it is no limit, as more are hardly ever under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,16 +128,17 @@ class Config(
         "Whether a write is on the disk before it is answered. `no` risks losing writes."
     )
     flush_delay_ms: int = _storage(
-        "flushDelay", LONG_MILLIS, 0, "How long a write may wait for others to join it; ours never do.",
-        status=Status.ACCEPTED,
+        "flushDelay", LONG_MILLIS, 0,
+        "How long a write may wait for others that share its flush; 0 for not at all.",
     )
     max_write_queue_poll_time_ms: int = _storage(
-        "maxWriteQueuePollTime", LONG_MILLIS, NOT_SET, "How long to wait for the next write before a flush.",
-        written="a third of flushDelay", status=Status.ACCEPTED,
+        "maxWriteQueuePollTime", LONG_MILLIS, NOT_SET, "How long it waits for the next one of them.",
+        written="a third of flushDelay",
     )
     max_batch_size: int = _storage(
-        "maxBatchSize", COUNT, 1000, "Writes that share one flush, at the most; ours share without a limit.",
-        status=Status.ACCEPTED,
+        "maxBatchSize", COUNT, MAX_BATCH_SIZE,
+        "Requests that end the waiting, and the most that share a flush; 0 or less for no limit, as has the"
+        " default where nothing waits.",
     )
     fsync_warning_threshold_ms: int = _storage(
         "fsync.warningthresholdms", LONG_MILLIS, 1000, "A flush that took longer than this is logged.",
@@ -156,7 +158,7 @@ class Config(
     )
     snapshot_compression: str = _storage(
         "snapshot.compression.method", COMPRESSION, "",
-        "How snapshots are compressed: `gz`, `snappy` or not at all."
+        "How snapshots are compressed: `gz`, `snappy` (extra `zoolet[snappy]`) or not at all."
     )
     snapshot_trust_empty: bool = _storage(
         "snapshot.trust.empty", BOOLEAN, False,

@@ -32,7 +32,7 @@ def _parse_client_auth(text: str) -> str:
 CLIENT_AUTH: Final = Kind("need/want/none", _parse_client_auth)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # a part of Config, which has these
 class TlsConfig:
     """Fields of `Config` about TLS for clients."""
 

@@ -18,7 +18,10 @@ from .database import ZKDatabase
 from .digest import as_long
 from .settings_table import Config
 
-CHUNK_BYTES: Final = 1 << 18
+CHUNK_BYTES: Final = 1 << 17
+"""Joining and summing up one takes longer than anything else that is done in one go: 0.1 ms."""
+STEP_NODES: Final = 16
+"""So many are encoded between two looks at the clock."""
 
 
 class SnapshotJob:
@@ -60,19 +63,18 @@ class SnapshotJob:
 
     def chunks(self, time_is_up: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
         """Pieces of the snapshot, in order. An empty one means that the time slice is used up."""
-        database = self._database
-        tree, encoder = database.tree, SnapshotEncoder()
-        acls = tree.acls.table()
-        encoder.start(database.sessions, acls)
-        acl_ids = {acl: acl_id for acl_id, acl in acls.items()}
-        size = 0
-        for count, row in enumerate(tree.rows_since(self.zxid, acl_ids)):
-            encoder.add_node(*row)
-            size += 160 + len(row[1] or b"")
-            if size > CHUNK_BYTES:
+        tree, encoder = self._database.tree, SnapshotEncoder()
+        acls, acl_ids = tree.acls.table(), tree.acls.ids()
+        for _ in encoder.starting(self._database.sessions.copy(), acls):
+            if encoder.held_bytes > CHUNK_BYTES:
                 yield encoder.take_chunk()
-                size = 0
-            elif not count & 15 and time_is_up():
+            elif time_is_up():
+                yield b""
+        rows = tree.rows_since(self.zxid, acl_ids)
+        while encoder.add_nodes(rows, CHUNK_BYTES, STEP_NODES):
+            if encoder.held_bytes >= CHUNK_BYTES:
+                yield encoder.take_chunk()
+            elif time_is_up():
                 yield b""
         if not tree.digest_enabled:
             # Without a digest in front of it the original takes the last zxid for one, and refuses the file.

@@ -1,7 +1,11 @@
-"""Writes snapshots beside a running server: encoding in slices between requests, writing in a thread."""
+"""Writes snapshots beside a running server: encoding in slices between requests, writing in a thread.
+
+A slice is a step of the event loop's background work (``background``).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import Final
@@ -10,12 +14,15 @@ import trio
 
 from ..jute.ids import hex64
 from ..storage.errors import StorageError
-from ..storage.snap_store import SnapStore
+from ..storage.snap_store import SnapshotFile, SnapStore
 from .event_loop import EventLoop
 from .snapshot_job import SnapshotJob
+from .snapshot_thread import SnapshotThread
 
-SLICE_S: Final = 0.001
+SLICE_S: Final = 0.00006
 """A snapshot holds the event loop no longer than this at a time."""
+WAITING_MAX: Final = 8
+"""Encoding stops while so many chunks wait for the disk."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +34,6 @@ class SnapshotWriter:
         self._store = store
         self._job: SnapshotJob | None = None
         self._wanted = trio.Event()
-        self._slice_end = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -47,15 +53,13 @@ class SnapshotWriter:
             self._wanted = trio.Event()
             job = self._job
             assert job is not None
-            loop.background_work = True
             failure: StorageError | None = None
             is_whole = False
             try:
-                is_whole = await self._write(job)
+                is_whole = await self._write(job, loop)
             except StorageError as error:
                 _log.error("snapshot failed: %s", error)
                 failure = error
-            loop.background_work = False
             if self._job is job:
                 self._job = None
             loop.set_time()
@@ -67,26 +71,64 @@ class SnapshotWriter:
                 job.abandoned()
             loop.pump()
 
-    async def _write(self, job: SnapshotJob) -> bool:
+    async def _write(self, job: SnapshotJob, loop: EventLoop) -> bool:
         """False if it was cancelled on the way."""
         started = time.monotonic()
         file = await trio.to_thread.run_sync(job.begin or self._store.begin, job.zxid)
-        self._slice_end = time.monotonic() + SLICE_S
         try:
-            for chunk in job.chunks(lambda: time.monotonic() > self._slice_end):
-                if chunk:
-                    await trio.to_thread.run_sync(file.write, chunk)
-                else:
-                    await trio.lowlevel.checkpoint()
-                if job.is_cancelled:
-                    file.abort()
-                    return False
-                self._slice_end = time.monotonic() + SLICE_S
+            await self._write_chunks(job, file, loop)
+            if job.is_cancelled:
+                file.abort()
+                return False
             await trio.to_thread.run_sync(file.finish)
         except BaseException:
-            file.abort()
+            with contextlib.suppress(StorageError):  # the first error says more, and a start removes the rest
+                file.abort()
             raise
         took_s = time.monotonic() - started
         job.took(int(took_s * 1000))
         _log.info("snapshot.%s written in %.1f s", hex64(job.zxid), took_s)
+        return True
+
+    async def _write_chunks(self, job: SnapshotJob, file: SnapshotFile, loop: EventLoop) -> None:
+        """Returns when all are written, or when the job was cancelled; nothing is being written then."""
+        ended = trio.Event()
+        token = trio.lowlevel.current_trio_token()
+        thread = SnapshotThread(file.write, lambda: token.run_sync_soon(ended.set))
+        loop.work_beside(_Encoding(job, thread).step)
+        try:
+            await ended.wait()
+        finally:
+            loop.background.step = None
+            thread.stop()
+            with trio.CancelScope(shield=True):
+                await ended.wait()
+        if thread.failure is not None:
+            raise thread.failure
+
+
+class _Encoding:
+    """Makes the chunks of a snapshot in slices, and gives them to the thread."""
+
+    def __init__(self, job: SnapshotJob, thread: SnapshotThread) -> None:
+        self._job = job
+        self._thread = thread
+        self._slice_end = 0.0
+        self._chunks = job.chunks(lambda: time.monotonic() > self._slice_end)
+        self._is_over = False
+
+    def step(self) -> bool:
+        """One slice; False when there is nothing to do, or when the disk is behind."""
+        if self._job.is_cancelled:
+            self._is_over = True
+            self._thread.stop()
+        if self._is_over or self._thread.waiting >= WAITING_MAX:
+            return False
+        self._slice_end = time.monotonic() + SLICE_S
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            self._is_over = True
+            self._thread.close()
+        elif chunk:
+            self._thread.submit(chunk)
         return True

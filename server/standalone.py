@@ -24,7 +24,7 @@ from .request import Request
 from .sessions import SessionTracker
 from .settings_table import Config
 from .snapshot_job import SnapshotJob
-from .sync import SnapshotTrigger, SyncRequestProcessor
+from .sync import SnapshotTrigger, sync_processor
 from .throttle import ConnectionThrottle
 
 STANDALONE_SERVER_ID = 1
@@ -72,10 +72,11 @@ class StandaloneServer(ServerCore):
         changes = OutstandingChanges(self.tree)
         final = self.final_processor(changes)
         trigger = SnapshotTrigger(config.snap_count, config.snap_size_limit_kb * 1024, self._random, replayed)
-        self._sync = SyncRequestProcessor(
+        self._sync = sync_processor(
+            config,
             self._log,
             trigger,
-            final.process,
+            final.process_all,
             lambda: self._start_snapshot(SnapshotJob.of(config, database)),
             times=database.metrics.batches,
             clock=lambda: self.now_ms,
@@ -102,6 +103,14 @@ class StandaloneServer(ServerCore):
     def flushed(self) -> None:
         """The last batch taken is durable."""
         self._sync.flushed()
+
+    def next_tick_ms(self) -> int:
+        wait_ms, due_ms = super().next_tick_ms(), self._sync.flush_due_ms
+        return wait_ms if due_ms is None else min(wait_ms, max(due_ms - self.now_ms, 0))
+
+    def do_not_wait(self) -> None:
+        """The server stops: nothing waits for others that could share its fsync."""
+        self._sync.do_not_wait()
 
     @property
     def idle(self) -> bool:

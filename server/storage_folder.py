@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 
 from ..storage.disk import Disk
-from ..storage.errors import NoValidSnapshot
+from ..storage.errors import NoValidSnapshot, StorageError
 from ..storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint, StorageSettings
 from .database import ZKDatabase
 from .settings_table import Config
@@ -51,6 +52,22 @@ def restore(
         )
     if plan.start is StartingPoint.EMPTY:
         write_snapshot(storage, SnapshotJob(database))
+        storage.remove_initialize_marker()
+    return replayed
+
+
+def lacks_snapshot(plan: RestorePlan) -> bool:
+    """Whether it starts from logs alone, as `snapshot.trust.empty` allows once: so one is to follow."""
+    return plan.start is StartingPoint.DATA and plan.snapshot is None
+
+
+def restore_alone(
+    plan: RestorePlan, storage: FileTxnSnapLog, database: ZKDatabase, *, with_last_zxid: bool
+) -> int:
+    """As ``restore``, for a server of its own: all that is there is final, and may be in a snapshot."""
+    replayed = restore(plan, storage, database)
+    if lacks_snapshot(plan):
+        write_snapshot(storage, SnapshotJob(database, with_last_zxid=with_last_zxid))
     return replayed
 
 
@@ -62,5 +79,6 @@ def write_snapshot(storage: FileTxnSnapLog, job: SnapshotJob) -> None:
             file.write(chunk)
         file.finish()
     except BaseException:
-        file.abort()
+        with contextlib.suppress(StorageError):  # the first error says more, and a start removes the rest
+            file.abort()
         raise

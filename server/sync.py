@@ -8,12 +8,14 @@ gathers: that is the group commit.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from ..storage.txn_log import LogBatch, TxnLog
 from .database import encode_payload
 from .metrics import BatchTimes
 from .request import Request
+from .settings_table import MAX_BATCH_SIZE, Config
 
 
 def payload_of(request: Request) -> bytes:
@@ -73,7 +75,7 @@ class SyncRequestProcessor:
     Args:
         log: where txns go.
         trigger: counts towards the next snapshot.
-        next_processor: takes each request once it is durable.
+        next_processor: takes the requests of a batch, in order, once it is durable.
         snapshot_due: called when a snapshot should be taken; the log has been rolled by then.
         times: told how large each batch was and how long it took.
         clock: the current time in ms, as in a request's ``received_ms``.
@@ -83,7 +85,7 @@ class SyncRequestProcessor:
         self,
         log: TxnLog,
         trigger: SnapshotTrigger,
-        next_processor: Callable[[Request], None],
+        next_processor: Callable[[list[Request]], None],
         snapshot_due: Callable[[], None],
         *,
         times: BatchTimes | None = None,
@@ -98,6 +100,9 @@ class SyncRequestProcessor:
         self._taken_ms = 0
         self._queued: list[Request] = []
         self._in_flight: list[Request] = []
+
+    flush_due_ms: int | None = None
+    """When ``take_batch`` has something to take that is not there yet; None unless something waits."""
 
     @property
     def idle(self) -> bool:
@@ -118,6 +123,9 @@ class SyncRequestProcessor:
             self._log.roll()
             self._snapshot_due()
         self._queued.append(request)
+
+    def do_not_wait(self) -> None:
+        """From now on whatever waits for others is due: the server stops."""
 
     def take_batch(self) -> LogBatch | None:
         """What has to be written now; None while a batch is under way or when nothing needs the disk.
@@ -141,5 +149,23 @@ class SyncRequestProcessor:
             self._times.record(
                 len(requests), len(self._queued), taken_ms - began_ms, self._clock() - taken_ms
             )
-        for request in requests:
-            self._next(request)
+            self._next(requests)
+
+
+def sync_processor(
+    config: Config,
+    log: TxnLog,
+    trigger: SnapshotTrigger,
+    next_processor: Callable[[list[Request]], None],
+    snapshot_due: Callable[[], None],
+    *,
+    times: BatchTimes,
+    clock: Callable[[], int],
+) -> SyncRequestProcessor:
+    """The one that the settings ask for: by default nothing waits that the disk could take."""
+    made: Callable[..., SyncRequestProcessor] = SyncRequestProcessor
+    if config.flush_delay_ms > 0 or config.max_batch_size != MAX_BATCH_SIZE:
+        from .group_commit import GroupCommit
+
+        made = partial(GroupCommit, config)
+    return made(log, trigger, next_processor, snapshot_due, times=times, clock=clock)

@@ -44,8 +44,9 @@ class Gates:
     """
 
     def __init__(self, limits: LimitSettings, core: ServerCore) -> None:
-        throttled = limits.request_throttle_max_requests > 0
-        self.throttler: RequestThrottler | None = RequestThrottler(limits, core) if throttled else None
+        self.throttler: RequestThrottler | None = None
+        if limits.request_throttle_max_requests > 0:
+            self.throttler = RequestThrottler(limits, core, core.database.metrics)
         self.large_bytes = limits.large_request_threshold_bytes
         """The length above which a request is large; -1 for never."""
         self.large_bytes_max = limits.large_request_max_bytes
@@ -99,6 +100,11 @@ class ThrottledConnection(ServerConnection):
         if self._stalled and throttler is not None and throttler.waiting > self.core.outstanding_limit:
             return False
         return super().wants_input
+
+    @property
+    def is_free(self) -> bool:
+        """Where requests are throttled, pings come in their turn like everything else."""
+        return self._gates.throttler is None and super().is_free
 
     @property
     def outstanding_requests(self) -> int:

@@ -18,6 +18,7 @@ from ..jute.codes import XID_NOTIFICATION, EventType, KeeperState, WatcherType
 from ..jute.proto import WatcherEvent
 from .acl import AclTuple
 from .metrics import Summary
+from .pauses import Pauses, with_pauses
 
 STANDARD: Final = 1
 PERSISTENT: Final = 2
@@ -56,9 +57,10 @@ WATCH_BYTES: Final = 150
 class Account:
     """About how much memory both tables take, and what happens when it is too much."""
 
-    __slots__ = ("bytes", "bytes_max", "relieve")
+    __slots__ = ("bytes", "bytes_max", "pauses", "relieve")
 
     def __init__(self) -> None:
+        self.pauses = Pauses()
         self.bytes = 0
         self.bytes_max = sys.maxsize
         self.relieve: Callable[[Watcher], None] = lambda watcher: None
@@ -128,7 +130,7 @@ class WatchTable:
 
     def remove_watcher(self, watcher: Watcher) -> None:
         """Drop everything a connection registered."""
-        for path in self.watchers.pop(watcher, ()):
+        for path in with_pauses(self.watchers.pop(watcher, ()), self._account.pauses.take):
             entries = self.paths[path]
             if entries.pop(watcher) & RECURSIVE:
                 self.recursive_count -= 1
@@ -142,7 +144,8 @@ class WatchTable:
 
     def bytes_of(self, watcher: Watcher) -> int:
         """About what its watches take."""
-        return sum(WATCH_BYTES + len(path or "") for path in self.watchers.get(watcher, ()))
+        paths = with_pauses(self.watchers.get(watcher, ()), self._account.pauses.take)
+        return sum(WATCH_BYTES + len(path or "") for path in paths)
 
     def modes(self, path: str | None, watcher: Watcher) -> int:
         """Modes registered for this watcher at this path; 0 for none."""
@@ -242,7 +245,7 @@ class Watches:
             return None
         self.fired[kind].add(len(watchers))
         frame = encode_event(kind, path, zxid)
-        for watcher in watchers:
+        for watcher in with_pauses(watchers, self.account.pauses.take):
             if told is None or watcher not in told:
                 watcher.notify(frame, acl)
         return watchers

@@ -26,7 +26,7 @@ from .log_thread import LogThread
 from .settings_table import Config
 from .snapshot_writer import SnapshotWriter
 from .standalone import StandaloneServer
-from .storage_folder import restore, storage_of
+from .storage_folder import restore_alone, storage_of
 
 if TYPE_CHECKING:
     from .admin.transfers import Transfers
@@ -77,7 +77,8 @@ class ZooKeeperServer:
         try:
             database = ZKDatabase(digest_enabled=self.config.digest_enabled)
             database.clock = monotonic_ms
-            replayed = restore(plan, storage, database)
+            with_last_zxid = self.config.serialize_last_processed_zxid_enabled
+            replayed = restore_alone(plan, storage, database, with_last_zxid=with_last_zxid)
             ports = ClientPorts(self.config, lambda address: core.accept(address))
             self.port, self.secure_port = ports.port, ports.secure_port
             snapshots = SnapshotWriter(storage.snap_store)
@@ -95,6 +96,8 @@ class ZooKeeperServer:
             write_ms = database.metrics.write_ms if self.config.force_sync else None
             log_thread = LogThread(self.config.fsync_warning_threshold_ms, write_ms)
             loop = EventLoop(core, log_thread)
+            if self.config.flush_delay_ms > 0:
+                loop.after_batch = loop.tick_sooner
             try:
                 ports.listen(loop)
                 self._serve_http(core, loop, storage, snapshots)
@@ -143,6 +146,8 @@ class ZooKeeperServer:
                 with audited(self.config):
                     await self._stop.wait()
                 if not self._killed:
+                    core.do_not_wait()
+                    loop.pump()
                     with trio.move_on_after(DRAIN_S):
                         await loop.drain()
                 nursery.cancel_scope.cancel()
@@ -189,4 +194,4 @@ def unwrapped_storage_errors() -> Iterator[None]:
         error: BaseException = storage_errors
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        raise error from None
+        raise error from error.__cause__

@@ -19,6 +19,7 @@ from ...jute.data import Id
 from ...storage.errors import StorageError
 from ..auth.provider import AuthFailed, Disconnect
 from ..errors import NoAuth
+from ..pauses import nothing
 from ..settings_table import Config
 from .commands import COMMANDS, Command, Context, Method, Transfer, find_command
 from .http_endpoint import Clock
@@ -175,8 +176,9 @@ class AdminSite:
 
     def run(self, command: Command, request: HttpRequest) -> HttpResponse:
         """What the command says."""
-        context = Context(self._view(), request.arguments, self._last_snapshot)
-        return command_response(command.name, command.run(context))
+        view = self._view()
+        context = Context(view, request.arguments, self._last_snapshot)
+        return command_response(command.name, command.run(context), pause=view.database.tree.pauses.take)
 
     def take_snapshot(self, command: Command, request: HttpRequest, answer: Answer) -> None:
         """Take a snapshot, and answer when it is on the disk."""
@@ -222,13 +224,18 @@ class AdminSite:
 
 
 def command_response(
-    name: str, data: Mapping[str, Json], *, error: str | None = None, status: int = 200
+    name: str,
+    data: Mapping[str, Json],
+    *,
+    error: str | None = None,
+    status: int = 200,
+    pause: Callable[[], None] = nothing,
 ) -> HttpResponse:
     """A command's answer as JSON: its data, its name, and its error (which may be among the data)."""
     said: dict[str, Json] = {**data}
     said.setdefault("command", name)
     said.setdefault("error", error)
-    return HttpResponse(status, json_text(said).encode(), _JSON)
+    return HttpResponse(status, json_text(said, pause).encode(), _JSON)
 
 
 def _snapshot_response(command: Command, taken: TakenSnapshot | None, *, is_wanted: bool) -> HttpResponse:

@@ -19,6 +19,7 @@ from ..expiry_queue import ExpiryQueue
 from ..four_letter import ConnectionView, version_folders
 from ..gauges import monitor_values
 from ..java_text import java_address
+from ..pauses import pausing
 from ..process_facts import directory_size_bytes, environment
 from ..server_stats import SizeStats
 from ..version import full_version
@@ -174,7 +175,11 @@ def _server_stats(context: Context) -> Answer:
         "server_stats": {
             "packets_sent": stats.packets_sent,
             "packets_received": stats.packets_received,
-            "fsync_threshold_exceed_count": stats.fsync_threshold_exceed_count,
+            "fsync_threshold_exceed_count": sum(
+                count
+                for took_ms, count in view.database.metrics.write_ms.items()
+                if took_ms > view.config.fsync_warning_threshold_ms
+            ),
             "client_response_stats": responses,
             "data_dir_size": directory_size_bytes(snapshots),
             "log_dir_size": directory_size_bytes(logs),
@@ -228,7 +233,7 @@ def _connections(context: Context) -> Answer:
 def _connection_lists(view: AdminView, describe: Callable[[AdminConnection], Json]) -> Answer:
     secure: list[Json] = []
     plain: list[Json] = []
-    for connection in view.connections:
+    for connection in pausing(view.connections, view.database.tree.pauses.take):
         (secure if connection.is_secure else plain).append(describe(connection))
     return {"connections": plain, "secure_connections": secure}
 

@@ -15,10 +15,11 @@ Java's `Double.toString`. Not here: which values a command has (`commands`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from ..java_text import java_double
+from ..pauses import nothing, with_pauses
 
 Json: TypeAlias = "str | int | float | Mapping[str, Json] | Sequence[Json] | None"
 
@@ -27,12 +28,12 @@ _ESCAPED: Final = re.compile(r'["\\\x00-\x1f]')
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-def json_text(value: Json) -> str:
+def json_text(value: Json, pause: Callable[[], None] = nothing) -> str:
     """The value as text. Half a surrogate pair becomes a question mark, as in any text that Java encodes."""
-    return _text(value, "\n")
+    return _text(value, "\n", pause)
 
 
-def _text(value: Json, line: str) -> str:
+def _text(value: Json, line: str, pause: Callable[[], None]) -> str:
     """`line` is a line break with the indentation of the line that the value begins on."""
     if value is None:
         return "null"
@@ -46,9 +47,12 @@ def _text(value: Json, line: str) -> str:
         return java_double(value)
     if isinstance(value, Mapping):
         inner = line + "  "
-        members = ",".join(f"{inner}{_quoted(key)} : {_text(member, inner)}" for key, member in value.items())
+        members = ",".join(
+            f"{inner}{_quoted(key)} : {_text(member, inner, pause)}"
+            for key, member in with_pauses(value.items(), pause)
+        )
         return f"{{{members}{line}}}" if members else "{ }"
-    elements = ", ".join(_text(element, line) for element in value)
+    elements = ", ".join(_text(element, line, pause) for element in with_pauses(value, pause))
     return f"[ {elements} ]" if elements else "[ ]"
 
 

@@ -194,9 +194,9 @@ class _Incoming:
 
     def _remove(self) -> None:
         assert self._file is not None
-        self._file.close()
-        self._file = None
+        file, self._file = self._file, None
         try:
+            file.close()
             self._disk.unlink(self._path)
         except StorageError as error:
             _log.warning("%s", error)

@@ -18,7 +18,7 @@ def final_get_acl(context: ReadContext, client: Client, request: GetACLRequest) 
     access = context.access
     access.check(node.acl, Perms.READ | Perms.ADMIN, context.identities)
     shown = node.acl if access.allows(node.acl, Perms.ADMIN, context.identities) else redacted(node.acl)
-    return GetACLResponse(shown, node.stat()).encode()
+    return GetACLResponse(shown, node.stat()).encode(context.tree.pauses.take)
 
 
 def prep_set_acl(context: PrepContext, request: SetACLRequest) -> SetACLTxn:

@@ -9,10 +9,10 @@ from ...jute.proto import (
     GetChildren2Request,
     GetChildrenRequest,
     GetEphemeralsRequest,
-    GetEphemeralsResponse,
 )
 from ..data_node import DataNode
 from ..paths import required
+from ..pauses import encode_strings, with_pauses
 from ..watches import STANDARD
 from .context import Client, ReadContext
 
@@ -55,13 +55,12 @@ def final_get_all_children_number(
 
 def final_get_ephemerals(context: ReadContext, client: Client, request: GetEphemeralsRequest) -> bytes:
     """The session's own ephemerals whose paths start with the prefix: text, not path segments."""
+    pause = context.tree.pauses.take
     owned = context.tree.ephemerals.get(client.session_id, {})
     prefix = request.prefixPath
     if prefix is None or prefix.strip(_JAVA_BLANKS) in ("", "/"):
-        paths = tuple(owned)
-    else:
-        paths = tuple(path for path in owned if path.startswith(prefix))
-    return GetEphemeralsResponse(paths).encode()
+        return encode_strings(owned, pause)
+    return encode_strings([path for path in with_pauses(owned, pause) if path.startswith(prefix)], pause)
 
 
 _JAVA_BLANKS = "".join(map(chr, range(0x21)))

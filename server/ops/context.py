@@ -159,7 +159,7 @@ class RawBody:
     """Stands in the table where a body is not one record; the handler reads it."""
 
     @staticmethod
-    def decode(buf: bytes, offset: int = 0) -> tuple[bytes, int]:
+    def decode(buf: bytes, offset: int = 0, pause: Callable[[], None] | None = None) -> tuple[bytes, int]:
         """Everything from ``offset`` on."""
         return buf[offset:], len(buf)
 

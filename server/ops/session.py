@@ -9,6 +9,7 @@ from ...jute.ids import SessionId
 from ...jute.proto import SyncRequest, SyncResponse, WhoAmIResponse
 from ...jute.txn import CloseSessionTxn, CreateSessionTxn, ErrorTxn
 from ..data_node import DataNode
+from ..pauses import with_pauses
 from .context import Client, PrepContext, ReadContext, TxnContext
 
 
@@ -22,7 +23,7 @@ def prep_close_session(context: PrepContext, request: None) -> CloseSessionTxn |
     """All the session's ephemerals go with one txn; from here on the session can't be used."""
     changes, zxid = context.changes, context.zxid
     paths = changes.ephemerals_of(context.session_id)
-    for path in paths:
+    for path in with_pauses(paths, changes.tree.pauses.take):
         parent_path = path[: path.rfind("/")]
         parent = changes.change(parent_path, zxid, changes.view(parent_path))
         parent.child_count -= 1
@@ -30,7 +31,9 @@ def prep_close_session(context: PrepContext, request: None) -> CloseSessionTxn |
         changes.stamp(parent)
         changes.delete(path, zxid, changes.view(path))
     context.sessions.set_closing(context.session_id)
-    return CloseSessionTxn(tuple(paths)) if context.close_session_lists_paths else None
+    # A list that would be too long for the log is not even made (``PrepRequestProcessor``).
+    is_listed = context.close_session_lists_paths and sum(map(len, paths)) <= context.txn_bytes_max
+    return CloseSessionTxn(tuple(paths)) if is_listed else None
 
 
 def apply_create_session(context: TxnContext, txn: CreateSessionTxn) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from ...jute.codes import AddWatchMode, EventType, WatcherType
 from ...jute.proto import (
     AddWatchRequest,
@@ -13,6 +15,7 @@ from ...jute.proto import (
 )
 from ..errors import MarshallingError, NoWatcher
 from ..paths import required
+from ..pauses import with_pauses
 from ..watches import NO_ZXID, STANDARD, encode_event
 from .context import Client, ReadContext
 
@@ -23,8 +26,9 @@ def final_set_watches(context: ReadContext, client: Client, request: SetWatches 
     The catch-up events come before the reply, carry zxid -1, and no ACL is consulted, as in the original.
     """
     tree, watches = context.tree, context.tree.watches
+    pause = tree.pauses.take
     seen = request.relativeZxid
-    for path in map(required, _listed(request.dataWatches)):
+    for path in map(required, _listed(request.dataWatches, pause)):
         node = tree.nodes.get(path)
         if node is None:
             client.notify(encode_event(EventType.NODE_DELETED, path, NO_ZXID), None)
@@ -32,12 +36,12 @@ def final_set_watches(context: ReadContext, client: Client, request: SetWatches 
             client.notify(encode_event(EventType.NODE_DATA_CHANGED, path, NO_ZXID), None)
         else:
             watches.data.add(path, client, STANDARD)
-    for path in map(required, _listed(request.existWatches)):
+    for path in map(required, _listed(request.existWatches, pause)):
         if path in tree.nodes:
             client.notify(encode_event(EventType.NODE_CREATED, path, NO_ZXID), None)
         else:
             watches.data.add(path, client, STANDARD)
-    for path in map(required, _listed(request.childWatches)):
+    for path in map(required, _listed(request.childWatches, pause)):
         node = tree.nodes.get(path)
         if node is None:
             client.notify(encode_event(EventType.NODE_DELETED, path, NO_ZXID), None)
@@ -46,17 +50,17 @@ def final_set_watches(context: ReadContext, client: Client, request: SetWatches 
         else:
             watches.children.add(path, client, STANDARD)
     if isinstance(request, SetWatches2):
-        for persistent in _listed(request.persistentWatches):
+        for persistent in _listed(request.persistentWatches, pause):
             watches.add_persistent(persistent, client)
-        for recursive in _listed(request.persistentRecursiveWatches):
+        for recursive in _listed(request.persistentRecursiveWatches, pause):
             watches.add_recursive(recursive, client)
     return b""
 
 
-def _listed(paths: tuple[str | None, ...] | None) -> tuple[str | None, ...]:
+def _listed(paths: tuple[str | None, ...] | None, pause: Callable[[], None]) -> Iterable[str | None]:
     if paths is None:
         raise MarshallingError("null list of watches")
-    return paths
+    return with_pauses(paths, pause, 256)
 
 
 def final_add_watch(context: ReadContext, client: Client, request: AddWatchRequest) -> bytes:

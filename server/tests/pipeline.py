@@ -82,7 +82,7 @@ class Pipeline:
         self.payloads: list[bytes] = []
         log: Any = self
         trigger = SnapshotTrigger(1 << 30, 0, Random(1))
-        self.sync = SyncRequestProcessor(log, trigger, self.prepared.append, lambda: None)
+        self.sync = SyncRequestProcessor(log, trigger, self.prepared.extend, lambda: None)
         self.prep = PrepRequestProcessor(self.context, self.tree.last_processed_zxid, self.sync.process)
         self.final = FinalRequestProcessor(self.database, self.changes, self._session_closed)
 
@@ -122,8 +122,13 @@ class Pipeline:
         assert (header.zxid, header.type) == (request.zxid, request.txn_type)
         assert (digest is None) is (request.digest is None)
         if isinstance(request.txn, PreparedMulti):
-            subs = tuple(Txn(op.opcode, record.encode()) for op, record in request.txn.ops)
-            assert txn == MultiTxn(subs)
+            logged_as = {OpCode.CREATE2: OpCode.CREATE}
+            assert txn == MultiTxn(
+                tuple(
+                    Txn(logged_as.get(OpCode(op.opcode), op.opcode), record.encode())
+                    for op, record in request.txn.ops
+                )
+            )
         else:
             assert txn == request.txn
             assert txn is None or txn.encode() == request.txn.encode()

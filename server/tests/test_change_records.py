@@ -309,3 +309,24 @@ def test_without_digests_none_is_predicted() -> None:
     assert pipeline.create("/a").digest is None
     assert pipeline.tree.digest == 0
     assert isinstance(pipeline.tree, DataTree)
+
+
+def test_a_txn_that_broke_off_leaves_what_older_ones_have_done() -> None:
+    """However many records it made, and however often of the same node."""
+    changes = OutstandingChanges(DataTree.fresh())
+    changes.create("/a", 1, 1, b"old", OPEN_ACL, 0)
+    changes.create("/b", 2, 2, b"old", OPEN_ACL, 7)
+    before, digest = list(changes), changes.digest
+    for version in range(3):
+        changed = changes.change("/a", 3, changes.view("/a"))
+        changed.version = version
+        changes.stamp(changed)
+    changes.delete("/b", 3, changes.view("/b"))
+    changes.create("/c", 3, 3, b"", OPEN_ACL, 7)
+    changes.discard(3, digest)
+    assert list(changes) == before
+    assert changes.digest == digest
+    assert changes.view("/a") is before[0]
+    assert changes.view("/b") is before[1]
+    assert not changes.exists("/c")
+    assert changes.ephemerals_of(7) == ["/b"]

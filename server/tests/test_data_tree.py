@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from zoolet.jute.codes import CONTAINER_OWNER
 from zoolet.jute.data import ACL, OPEN_ACL, READ_ACL, Id
-from zoolet.server.data_tree import DataTree
-from zoolet.server.digest import as_long
+from zoolet.server.data_tree import DataTree, NodeRow
+from zoolet.server.digest import as_long, node_digest
 from zoolet.server.errors import NodeExists, NoNode
 from zoolet.server.tests.pipeline import check_tree, facts
 
@@ -305,16 +305,36 @@ def test_rows_of_a_quiet_tree_rebuild_it(tree: DataTree) -> None:
     again = DataTree()
     again.acls.load(acls)
     for row in tree.rows_since(4, {acl: acl_id for acl_id, acl in acls.items()}):
-        again.load_row(row)
+        again.load_rows([row])
     again.finish_loading()
     assert facts(again) == facts(tree)
     assert again.digest == tree.digest
     check_tree(again)
 
 
+def test_a_path_that_comes_twice_counts_the_second_time() -> None:
+    """No server writes it; children go to the node that is there."""
+    tree = DataTree()
+    tree.load_rows([_row(path) for path in ("", "/a", "/a/b", "/a", "/a/c")])
+    assert list(tree.nodes["/a"].children or ()) == ["c"]
+
+
+@pytest.mark.parametrize("digest_enabled", [True, False])
+def test_a_loaded_tree_has_the_digest_that_the_setting_wants(digest_enabled: bool) -> None:
+    tree = DataTree(digest_enabled=digest_enabled)
+    tree.load_rows([_row(path) for path in ("", "/zookeeper", "/zookeeper/quota", "/a")])
+    due = sum(node_digest(path, node) for path, node in tree.nodes.items()) if digest_enabled else 0
+    assert tree.digest == due
+    assert tree.nodes["/zookeeper/quota"].digest == 0
+
+
+def _row(path: str) -> NodeRow:
+    return (path, b"d", -1, 1, 1, 1, 1, 0, 0, 0, 0, 1)
+
+
 def test_a_row_before_its_parent_is_refused() -> None:
-    with pytest.raises(NoNode):
-        DataTree().load_row(("/a/b", b"", -1, 1, 1, 1, 1, 0, 0, 0, 0, 1))
+    with pytest.raises(NoNode, match="/a/b"):
+        DataTree().load_rows([("/a/b", b"", -1, 1, 1, 1, 1, 0, 0, 0, 0, 1)])
 
 
 def test_nodes_that_came_after_the_snapshot_began_are_left_out(tree: DataTree) -> None:
@@ -331,6 +351,6 @@ def test_a_tree_without_a_configuration_node_gets_one() -> None:
     """Snapshots of 3.4 have none."""
     tree = DataTree()
     for path in ("", "/zookeeper", "/zookeeper/quota"):
-        tree.load_row((path, b"", -1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+        tree.load_rows([(path, b"", -1, 0, 0, 0, 0, 0, 0, 0, 0, 0)])
     tree.finish_loading()
     assert facts(tree) == facts(DataTree.fresh())

@@ -86,6 +86,9 @@ class FakeServer:
     def more_counts(self) -> Mapping[str, int]:
         return {}
 
+    def learners(self) -> Iterable[str]:
+        return ()
+
     def role_gauges(self) -> Iterable[tuple[str, Value]]:
         return self.more_gauges.items()
 

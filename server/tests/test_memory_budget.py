@@ -14,6 +14,7 @@ from zoolet.server.memory_budget import (
     STALL_PATIENCE_MS,
     STRICT_MS,
     MemoryBudget,
+    rest_of,
 )
 from zoolet.server.watches import STANDARD, Watches
 
@@ -284,3 +285,12 @@ def test_what_watches_take_is_given_back(budget: MemoryBudget) -> None:
     watches.remove_watcher(one)
     watches.remove_watcher(other)
     assert budget.used_bytes == 0
+
+
+@pytest.mark.parametrize(("sent", "held"), [(0, 1000), (400, 1000), (600, 400), (999, 1)])
+def test_a_small_rest_of_an_answer_does_not_keep_the_whole(sent: int, held: int) -> None:
+    answer = bytes(range(250)) * 4
+    rest = rest_of(memoryview(answer), sent)
+    assert rest == answer[sent:]
+    assert isinstance(rest.obj, bytes)
+    assert len(rest.obj) == held

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoolet.server.endpoint import CLOSED_BY_OTHER_END
 from zoolet.server.metric_names import COUNTERS, GAUGES, PERCENTILES, SUMMARIES
+from zoolet.server.metric_sets import NAMESPACES_MAX
 from zoolet.server.metrics import BatchTimes, Histogram, ServerMetrics, Summary, average
 from zoolet.server.tests.harness import Server
 
@@ -199,6 +200,42 @@ def test_quotas_are_told_by_namespace() -> None:
         "x_quota_bytes_usage_per_namespace": "3",
         "x_quota_exceeded_error_per_namespace": "1",
     }
+
+
+def test_namespaces_are_told_once_clients_have_nodes_in_them() -> None:
+    """Their numbers stay 0: each request would have to pay for them."""
+    server = Server()
+    client = server.connected()
+    assert not any(name.endswith("_per_namespace") for name in told(server))
+    client.create("/x")
+    client.create("/zookeeper/quota/x")
+    sets = [name for name in told(server) if name.endswith("_per_namespace")]
+    assert sets == [
+        f"{part}_{namespace}_{kind}_per_namespace"
+        for kind in ("read", "write")
+        for namespace in ("zookeeper", "x")
+        for part in ("avg", "min", "max", "cnt", "sum")
+    ]
+
+
+def test_no_more_namespaces_are_told_than_anybody_reads() -> None:
+    server = Server()
+    client = server.connected()
+    for number in range(NAMESPACES_MAX + 5):
+        client.create(f"/n{number}")
+    counts = [name for name in told(server) if re.fullmatch(r"cnt_\w+_read_per_namespace", name)]
+    assert len(counts) == NAMESPACES_MAX
+
+
+def test_sizes_of_replies_are_told_of_those_without_a_body_too() -> None:
+    server = Server()
+    client = server.connected()
+    client.create("/x", b"1234567890")
+    client.get_data("/x")
+    assert client.get_data("/none").err == -101
+    values = told(server)
+    assert values["last_client_response_size"] == values["min_client_response_size"] == "16"
+    assert values["max_client_response_size"] == str(16 + 4 + 10 + 68)
 
 
 def test_srst_starts_every_count_again() -> None:

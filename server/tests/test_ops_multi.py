@@ -27,7 +27,8 @@ from zoolet.jute.proto import (
 from zoolet.jute.record import Record
 from zoolet.jute.txn import CreateTxn, ErrorTxn, MultiTxn, Txn
 from zoolet.server.errors import KeeperError, MarshallingError
-from zoolet.server.ops.multi import PreparedMulti, decode_operations
+from zoolet.server.ops.context import TxnContext
+from zoolet.server.ops.multi import PreparedMulti, apply_multi, decode_operations
 from zoolet.server.ops.table import OPERATIONS
 from zoolet.server.tests.pipeline import (
     END,
@@ -105,6 +106,22 @@ def test_each_operation_answers_in_its_own_form(pipeline: Pipeline) -> None:
     assert Stat.parse(stat) == pipeline.tree.get("/a").stat()
     assert nothing == also_nothing == b""
     check_tree(pipeline.tree)
+
+
+def test_a_create2_is_logged_as_create(pipeline: Pipeline) -> None:
+    """Java 3.8 passes over a multi with a create2 in its log, and so loses all of it."""
+    request = pipeline.run(SESSION, OpCode.MULTI, multi_body(create("/b"), create2("/c")))
+    logged = MultiTxn.parse(request.body)
+    assert [txn.type for txn in logged.txns or ()] == [OpCode.CREATE, OpCode.CREATE]
+
+
+def test_a_create2_in_a_log_is_read(pipeline: Pipeline) -> None:
+    """3.9 has it there."""
+    parts = (Txn(OpCode.CREATE2, CreateTxn("/b", b"2", OPEN_ACL, False, 2).encode()),)
+    context = TxnContext(pipeline.tree, OPERATIONS)
+    context.zxid = pipeline.tree.last_processed_zxid + 1
+    apply_multi(context, MultiTxn(parts))
+    assert pipeline.tree.get("/b").data == b"2"
 
 
 def test_all_operations_have_one_zxid_and_one_time(pipeline: Pipeline) -> None:

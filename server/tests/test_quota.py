@@ -154,7 +154,7 @@ def loaded_again(garden: Garden) -> DataTree:
     acl_ids = {acl: acl_id for acl_id, acl in garden.tree.acls.table().items()}
     again.acls.load(garden.tree.acls.table())
     for row in garden.tree.rows_since(garden.zxid, acl_ids):
-        again.load_row(row)
+        again.load_rows([row])
     again.finish_loading()
     return again
 

@@ -10,6 +10,7 @@ from zoolet.jute.proto import GetChildrenResponse, GetDataResponse
 from zoolet.server.data_node import DataNode
 from zoolet.server.data_tree import DataTree
 from zoolet.server.reply_cache import DATA_BYTES_MAX, ENTRY_BYTES, ReplyCache
+from zoolet.server.tests.harness import Server
 
 
 def make(data: bytes | None, children: int = 0) -> DataNode:
@@ -69,3 +70,28 @@ def test_a_deleted_node_is_not_kept_alive_by_its_replies() -> None:
     del node
     alive = [o for o in gc.get_objects() if type(o) is DataNode and o.data == marker]
     assert alive == []
+
+
+@pytest.mark.parametrize("size", ["0", "-1"])
+def test_settings_turn_it_off(size: str) -> None:
+    """`maxResponseCacheSize` and `maxGetChildrenResponseCacheSize`, each for itself."""
+    for key, kept in (
+        ("maxResponseCacheSize", (False, True)),
+        ("maxGetChildrenResponseCacheSize", (True, False)),
+    ):
+        server = Server(properties={key: size})
+        client = server.connected()
+        client.create("/a", b"data")
+        for _ in range(2):
+            assert client.get_data("/a").err == client.get_children("/a").err == 0
+        node = server.tree.nodes["/a"]
+        assert (node.tail is not None, node.names is not None) == kept
+
+
+def test_any_other_number_is_no_bound() -> None:
+    server = Server(properties={"maxResponseCacheSize": "1"})
+    client = server.connected()
+    for path in ("/a", "/b"):
+        client.create(path, b"data")
+        client.get_data(path)
+    assert all(server.tree.nodes[path].tail for path in ("/a", "/b"))

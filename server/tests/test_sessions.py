@@ -97,3 +97,12 @@ def test_tracking_a_known_session_keeps_it() -> None:
     sessions.track(SessionId(7), 4000, 10_000)
     with pytest.raises(SessionExpired):
         sessions.check(7)
+
+
+def test_ids_of_living_sessions_are_not_given_out_again() -> None:
+    """The clock that ids come from begins anew with the machine: a start may meet the ms of another."""
+    before = tracker(now_ms=10_000)
+    kept = [before.create(4000, 10_000) for _ in range(3)]
+    after = tracker(now_ms=10_000, sessions=dict.fromkeys(kept, 4000))
+    assert after.create(4000, 10_000) == kept[-1] + 1
+    assert after.create(4000, 10_000) == kept[-1] + 2

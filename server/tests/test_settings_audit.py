@@ -25,9 +25,6 @@ OPEN: dict[str, str] = {}
 
 SILENT: dict[str, str] = {
     "electionAlg": "the one value that there is works, and others are refused",
-    "flushDelay": "writes are never held back here, so there is nothing to bound",
-    "maxWriteQueuePollTime": "as flushDelay",
-    "maxBatchSize": "what waits for the disk goes to it in one write; smaller ones would gain nothing",
     "jute.maxbuffer.extrasize": "a record is read by its frame, which jute.maxbuffer bounds",
     "multiAddress.reachabilityCheckEnabled": "addresses are tried in turn, and the answer is the check",
     "multiAddress.reachabilityCheckTimeoutMs": "as above",

@@ -39,8 +39,8 @@ class Chain:
         self.zxid = 0
         self.writes: set[int] = set()
 
-    def _next(self, request: Request) -> None:
-        self.passed.append(request.cxid)
+    def _next(self, requests: list[Request]) -> None:
+        self.passed.extend(request.cxid for request in requests)
 
     def _snapshot_due(self) -> None:
         self.snapshots += 1

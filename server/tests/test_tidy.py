@@ -144,8 +144,8 @@ def test_the_lowest_rooms_know_only_construct() -> None:
         for path, found in imports(SOURCES)
         if path.parts[0] in ("jute", "storage") and not found.room
     }
-    # annotationlib is the standard library's from Python 3.14 on.
-    assert foreign - sys.stdlib_module_names <= {"construct", "annotationlib"}
+    # annotationlib is the standard library's from Python 3.14 on; cramjam is an extra.
+    assert foreign - sys.stdlib_module_names <= {"construct", "annotationlib", "cramjam"}
 
 
 # --- time, chance, tasks and threads --------------------------------------------------------------------
@@ -157,13 +157,16 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "server/snapshot_writer.py",
         "server/zookeeper_server.py",
         "quorum/driver.py",
+        "quorum/moving_port.py",
         "quorum/commands/",
         "quorum/launcher/",
         "testing/",
     ),
-    "threading": ("server/log_thread.py", "quorum/launcher/", "testing/"),
+    "threading": ("server/log_thread.py", "server/snapshot_thread.py", "quorum/launcher/", "testing/"),
     "time": (
+        "server/background.py",
         "server/event_loop.py",
+        "server/heartbeats.py",
         "server/log_thread.py",
         "server/snapshot_writer.py",
         "server/java_text.py",  # prints a time it is given
@@ -178,12 +181,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "asyncio": (),
     "concurrent": ("testing/simulation/",),
     "multiprocessing": (),
-    "select": ("server/event_loop.py",),
+    "select": ("server/background.py", "server/event_loop.py", "server/heartbeats.py"),
     "socket": (
         "server/event_loop.py",
+        "server/heartbeats.py",
         "server/java_text.py",  # converts addresses
         "server/process_facts.py",  # the host's name
         "quorum/driver.py",
+        "quorum/moving_port.py",
         "quorum/commands/",
         "quorum/launcher/",
         "testing/",

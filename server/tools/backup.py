@@ -30,7 +30,15 @@ from ...storage.atomic_file import NewFile
 from ...storage.disk import Disk, File
 from ...storage.epoch_files import ACCEPTED, CURRENT
 from ...storage.errors import Corrupt, DiskError, NoValidSnapshot, StorageError
-from ...storage.file_names import INTENT_FILE, VERSION_DIRECTORY, StoredFile, list_logs, looks_like_log
+from ...storage.file_names import (
+    INTENT_FILE,
+    UNDER_CONSTRUCTION,
+    VERSION_DIRECTORY,
+    StoredFile,
+    list_logs,
+    looks_like_log,
+    looks_like_snapshot,
+)
 from ...storage.log_reader import files_from
 from ...storage.log_record import FILE_HEADER_BYTES, Ending
 from ...storage.snap_store import SnapStore
@@ -97,26 +105,40 @@ def back_up(disk: Disk, folder: Folder, archive: str) -> list[str]:
 def restore_archive(disk: Disk, archive: str, folder: Folder) -> list[str]:
     """Unpack an archive into a folder without data; the paths made.
 
-    Raises NotThere, BadArchive and DiskError, with nothing left behind but empty folders.
+    Raises NotThere, BadArchive and DiskError, with nothing left behind but empty folders. After a crash there
+    is all of it, or nothing that a server starts on: the snapshot, which is the beginning of all, gets its
+    name last.
     """
     for directory in folder.directories:
         if disk.exists(directory) and (names := disk.listdir(directory)):
             raise NotThere(f"{directory} is not empty: it has {names[0]}")
     for directory in folder.directories:
         disk.makedirs(directory)
-    made: list[str] = []
+    made: dict[str, str] = {}
     try:
         _unpack_all(disk, archive, folder, made)
+        _publish_all(disk, folder, made)
     except BaseException:
-        for path in made:
-            disk.unlink(path)
+        for path in (*made, *made.values()):
+            if disk.exists(path):
+                disk.unlink(path)
         raise
-    for directory in dict.fromkeys((*folder.directories, folder.data_dir)):
-        disk.fsync_dir(directory)
-    return made
+    return list(made)
 
 
-def _unpack_all(disk: Disk, archive: str, folder: Folder, made: list[str]) -> None:
+def _publish_all(disk: Disk, folder: Folder, made: dict[str, str]) -> None:
+    """Give the files their names, and make these durable."""
+    is_snapshot = {path: looks_like_snapshot(path.rpartition("/")[2]) for path in made}
+    for last in (False, True):
+        for path, temporary in made.items():
+            if is_snapshot[path] is last:
+                disk.rename(temporary, path)
+        for directory in dict.fromkeys((*folder.directories, folder.data_dir)):
+            disk.fsync_dir(directory)
+
+
+def _unpack_all(disk: Disk, archive: str, folder: Folder, made: dict[str, str]) -> None:
+    """`made` gets the temporary name of each file by its real one."""
     checksums: dict[str, int] = {}
     listed: object = None
     for name, stream in _members(disk, archive):
@@ -124,11 +146,11 @@ def _unpack_all(disk: Disk, archive: str, folder: Folder, made: list[str]) -> No
             listed = _parse_list(archive, stream.read())
             continue
         path = _target(folder, name)
-        if name == "myid" and disk.exists(path):
-            path = ""
-        else:
-            made.append(path)
-        checksums[name] = _unpack(disk, path, stream)
+        temporary = ""
+        if name != "myid" or not disk.exists(path):
+            directory, _, file_name = path.rpartition("/")
+            temporary = made[path] = f"{directory}/{UNDER_CONSTRUCTION}{file_name}"
+        checksums[name] = _unpack(disk, temporary, stream)
     if listed != checksums:
         raise BadArchive(f"{archive} is no whole backup: files are missing, or not what was written")
 

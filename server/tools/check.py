@@ -15,11 +15,12 @@ from ...jute.errors import JuteError
 from ...jute.ids import Zxid, epoch_of
 from ...storage.disk import Disk
 from ...storage.epoch_files import ACCEPTED, CURRENT, EpochFiles
-from ...storage.errors import StorageError
+from ...storage.errors import Corrupt, EpochUnreadable, NoValidSnapshot, StorageError
 from ...storage.file_names import (
     INTENT_FILE,
     LOCK_FILE,
     StoredFile,
+    list_damaged,
     list_leftovers,
     list_logs,
     list_set_aside,
@@ -206,6 +207,7 @@ class Check:
         disk, folder = self._disk, self._folder
         for directory in folder.directories:
             leftovers, aside = list_leftovers(disk, directory), list_set_aside(disk, directory)
+            damaged = list_damaged(disk, directory)
             known = {one.name for one in (*list_logs(disk, directory), *list_snapshots(disk, directory))}
             separate = folder.snap_directory != folder.log_directory
             for name in disk.listdir(directory):
@@ -217,6 +219,12 @@ class Check:
                 elif path in aside:
                     yield Finding(
                         Level.NOTE, name, "set aside when a leader's snapshot replaced it; never read"
+                    )
+                elif path in damaged:
+                    yield Finding(
+                        Level.NOTE,
+                        name,
+                        "was damaged; set aside when a leader's snapshot replaced it; never read",
                     )
                 elif name == INTENT_FILE:
                     yield Finding(Level.NOTE, name, "a change of the history was begun; a start completes it")
@@ -240,6 +248,8 @@ class Check:
         except StorageError as error:
             self.refusal = error
             yield Finding(Level.BAD, subject, f"a server would not start: {error}")
+            if self._is_members and isinstance(error, (Corrupt, NoValidSnapshot)):
+                yield self._refetching(error.zxid if isinstance(error, Corrupt) else -1)
             return
         for reason in recovered.passed_over:
             yield Finding(Level.NOTE, subject, f"passes over {reason}")
@@ -251,6 +261,12 @@ class Check:
                 else {"remove": "removed"}.get(change.kind, "written")
             )
             yield Finding(Level.NOTE, subject, f"{name} would be {what}")
+        if recovered.start is StartingPoint.EMPTY and self._is_members:
+            text = (
+                "epochs, but neither snapshots nor logs: a member would have no say until a leader sends all"
+            )
+            yield Finding(Level.BAD, subject, f"{text}, unless there is a file `initialize`")
+            return
         if recovered.start is StartingPoint.EMPTY:
             extra = "" if files else "no snapshots and no logs: "
             yield Finding(Level.NOTE, subject, f"{extra}a server would begin with an empty tree")
@@ -270,17 +286,38 @@ class Check:
     def _check_epochs(self) -> Iterator[Finding]:
         """Only a member of an ensemble has them."""
         directory = self._folder.snap_directory
-        if self.recovered is None or not any(
-            self._disk.exists(f"{directory}/{n}") for n in (ACCEPTED, CURRENT)
-        ):
+        if self.recovered is None or not self._is_members:
             return
         try:
             epochs = EpochFiles(OverlayDisk(self._disk), directory).load(self.recovered.zxid)
+        except EpochUnreadable as error:
+            yield Finding(Level.BAD, "epochs", str(error))
+            yield self._refetching(self.recovered.zxid)
+            return
         except StorageError as error:
             yield Finding(Level.BAD, "epochs", f"a member would not start: {error}")
             return
         words = f"{ACCEPTED} {epochs.accepted}, {CURRENT} {epochs.current}"
         yield Finding(Level.GOOD, "epochs", "; ".join((words, *epochs.repairs)))
+
+    @property
+    def _is_members(self) -> bool:
+        """Whether a member of an ensemble has run on it."""
+        directory = self._folder.snap_directory
+        return any(self._disk.exists(f"{directory}/{name}") for name in (ACCEPTED, CURRENT))
+
+    def _refetching(self, known_zxid: int) -> Finding:
+        """What a member of an ensemble would do, with zoolet.refetchDamagedData as it is by default."""
+        try:
+            EpochFiles(OverlayDisk(self._disk), self._folder.snap_directory).load_alone(known_zxid)
+        except StorageError as error:
+            return Finding(
+                Level.BAD, "member", f"a member could not get its data from a leader either: {error}"
+            )
+        text = (
+            "a member would start without a vote, get everything from the leader that the others elect, and"
+        )
+        return Finding(Level.NOTE, "member", f"{text} set the damaged files aside as damaged.*")
 
 
 def _begins_epoch(before: int, zxid: int) -> bool:

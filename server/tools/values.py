@@ -13,7 +13,7 @@ import binascii
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from ...jute.codes import CONTAINER_OWNER
+from ...jute.codes import CONTAINER_OWNER, Perms
 from ...jute.data import ACL, OPEN_ACL, Id
 from ..data_node import ttl_of, ttl_owner, wire_owner
 
@@ -62,23 +62,30 @@ def perms_text(perms: int) -> str:
 
 
 def acl_value(acl: Iterable[ACL] | None) -> list[Json]:
-    """An ACL as a list of objects."""
+    """An ACL as a list of objects. Permissions with bits that have no letter stand there as a number."""
     return [
-        {"perms": perms_text(entry.perms), "scheme": entry.id.scheme, "id": entry.id.id}
+        {"perms": _perms_value(entry.perms), "scheme": entry.id.scheme, "id": entry.id.id}
         for entry in acl or ()
     ]
+
+
+def _perms_value(perms: int) -> str | int:
+    return perms if perms & ~Perms.ALL else perms_text(perms)
+
+
+def _perms_of(value: str | int) -> int:
+    if isinstance(value, int):
+        return value
+    bits = {letter: bit for bit, letter in _LETTERS}
+    return sum(bits[letter] for letter in set(value))
 
 
 def acl_of(value: Any) -> tuple[ACL, ...]:
     """What `acl_value` made; the open ACL is `OPEN_ACL` itself. Nothing at all means the open ACL."""
     if value is None:
         return OPEN_ACL
-    bits = {letter: bit for bit, letter in _LETTERS}
     try:
-        acl = tuple(
-            ACL(sum(bits[letter] for letter in set(entry["perms"])), Id(entry["scheme"], entry["id"]))
-            for entry in value
-        )
+        acl = tuple(ACL(_perms_of(entry["perms"]), Id(entry["scheme"], entry["id"])) for entry in value)
     except (KeyError, TypeError):
         raise BadValue(f"acl is {str(value)[:80]!r}, which is no list of perms, scheme and id") from None
     return OPEN_ACL if acl == OPEN_ACL else acl

@@ -130,6 +130,12 @@ def test_numbers_start_again() -> None:
     assert lab.ask("connections")["connections"][0]["last_operation"] == "NA"
 
 
+def test_writes_that_took_longer_than_the_threshold_are_counted() -> None:
+    lab = AdminLab(fsync_warning_threshold_ms=20)
+    lab.core.database.metrics.write_ms.update({3: 100, 20: 7, 21: 2, 5000: 1})
+    assert lab.ask("server_stats")["server_stats"]["fsync_threshold_exceed_count"] == 3
+
+
 def test_monitor_is_mntr_without_prefixes() -> None:
     answer = AdminLab().ask("monitor")
     assert (answer["server_state"], answer["znode_count"]) == ("standalone", 5)

@@ -131,6 +131,16 @@ def test_cve_2026_24281_an_address_is_not_looked_up_in_dns(tmp_path: Path) -> No
     assert lab.visitor(CA.issue("client", addresses=("127.0.0.1",))).connection.state is State.FIRST_BYTES
 
 
+@pytest.mark.parametrize("settings", [{}, {"ssl_auth_provider": "x509"}])
+def test_zookeeper_4958_addresses_are_checked_whoever_makes_identities(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """With `ssl.authProvider` written down the original checked nothing."""
+    lab = Lab(tmp_path, ssl_client_hostname_verification=True, **settings)
+    assert lab.visitor().connection.state is State.CLOSING
+    assert lab.visitor(CA.issue("client", addresses=("127.0.0.1",))).connection.state is State.FIRST_BYTES
+
+
 def test_addresses_are_checked_only_if_names_are_checked_at_all(tmp_path: Path) -> None:
     lab = Lab(tmp_path, ssl_client_hostname_verification=True, ssl_hostname_verification=False)
     assert lab.visitor().connection.state is State.FIRST_BYTES

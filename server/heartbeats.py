@@ -1,0 +1,94 @@
+"""Heartbeats: what the sockets have to say in a pause of a long request (``pauses``).
+
+Every ``EVERY_S`` of such a request the sockets that have something to read are looked at without taking
+anything from them. Where a whole ping is in front, and its connection waits for nothing (``pings``), it is
+taken and answered. Everything else stays where it is, in the system's buffers, until the request is through:
+no other request is begun, nobody is let in, nobody is cut off.
+
+Not heard in a pause: clients behind TLS, whose pings can't be told from other bytes without decrypting them,
+and members of the ensemble, who are patient for longer than a request can take.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import time
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from .connection import ServerConnection
+from .endpoint import Endpoint
+from .pings import PING_BYTES, answer_ping, is_ping
+
+EVERY_S: Final = 0.01
+"""How long nobody is heard at the most, but for steps that can't be divided."""
+SOCKETS_MAX: Final = 512
+"""How many are looked at in a pause; the others come first in the next one."""
+
+_log = logging.getLogger(__name__)
+
+
+class Stream(Protocol):
+    """A socket and its endpoint."""
+
+    socket: socket.socket
+    endpoint: Endpoint
+    unsent: memoryview | None
+
+
+class Heartbeats:
+    """Answers pings between two turns of the loop.
+
+    Args:
+        epoll: has all sockets.
+        streams: by file descriptor.
+    """
+
+    def __init__(self, epoll: select.epoll, streams: Mapping[int, Stream]) -> None:
+        self._epoll = epoll
+        self._streams = streams
+        self.due_s = 0.0
+        """When the next pause is taken, by the clock that never jumps."""
+
+    def take(self) -> None:
+        """A pause may be taken here."""
+        if time.monotonic() > self.due_s:
+            try:
+                self._answer()
+            except Exception:
+                # The work that is interrupted must not hear of it: it may be half done.
+                _log.exception("heartbeats could not be answered")
+            self.due_s = time.monotonic() + EVERY_S
+
+    def _answer(self) -> None:
+        now_ms = int(time.monotonic() * 1000)
+        for fd, mask in self._epoll.poll(0, SOCKETS_MAX):
+            stream = self._streams.get(fd)
+            if stream is None or mask != select.EPOLLIN or stream.unsent is not None:
+                continue
+            endpoint = stream.endpoint
+            if not isinstance(endpoint, ServerConnection) or not endpoint.is_free:
+                continue
+            try:
+                head = stream.socket.recv(PING_BYTES, socket.MSG_PEEK)
+            except OSError:
+                continue  # it is found in the same state in its turn
+            if len(head) == PING_BYTES and is_ping(head) and answer_ping(endpoint, head, now_ms):
+                stream.socket.recv(PING_BYTES)
+                self._send(stream)
+
+    @staticmethod
+    def _send(stream: Stream) -> None:
+        """What is not taken stays ``unsent``, and so does everything when the other end is gone."""
+        endpoint = stream.endpoint
+        data = b"".join(endpoint.out)
+        endpoint.out.clear()
+        try:
+            sent = stream.socket.send(data)
+        except OSError:
+            sent = 0
+        endpoint.unsent_bytes -= sent
+        if sent < len(data):
+            stream.unsent = memoryview(data)[sent:]
