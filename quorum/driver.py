@@ -32,6 +32,7 @@ from .config_files import ConfigFiles
 from .dial import Dial
 from .leader import Leader
 from .members import Address, Member
+from .moving_port import MovingPort
 from .peer import QuorumPeer
 
 if TYPE_CHECKING:
@@ -162,12 +163,8 @@ class EnsembleServer:
             try:
                 clients.listen(loop)
                 for sock in elections:
-                    loop.listen(
-                        sock,
-                        self._accepting(peer.accept_election),
-                        keep_alive=config.tcp_keep_alive,
-                        unacknowledged_ms=ELECTION_PATIENCE_MS,
-                    )
+                    self._listen_for_elections(sock)
+                self._make_movable(clients, elections)
                 if self._tls is not None:
                     loop.on_tick.append(self._tls.tick)
                 self._serve_http(peer, loop)
@@ -216,6 +213,14 @@ class EnsembleServer:
         store = peer.storage.snap_store
         serve_http(self.config, loop, peer, lambda: peer.server, store=store, make_transfers=transfers)
 
+    def _listen_for_elections(self, sock: socket.socket) -> None:
+        self._loop.listen(
+            sock,
+            self._accepting(self._peer.accept_election),
+            keep_alive=self.config.tcp_keep_alive,
+            unacknowledged_ms=ELECTION_PATIENCE_MS,
+        )
+
     # -- what the peer wants -------------------------------------------------------------------------
 
     def _after_batch(self) -> None:
@@ -224,6 +229,8 @@ class EnsembleServer:
             self._nursery.start_soon(self._dial, dial)
         if self._wants_port != peer.wants_learners:
             self._switch_learner_port()
+        if peer.verifier is not self._bound_for:
+            self._follow_configuration()
         self._loop.tick_sooner()
         self._note_status()
 
@@ -290,6 +297,46 @@ class EnsembleServer:
                 _log.warning("%s; trying again", error)
             await trio.sleep(BIND_RETRY_S)
 
+    def _make_movable(self, clients: ClientPorts, elections: list[socket.socket]) -> None:
+        """A committed reconfiguration may say that we listen elsewhere."""
+        self._bound_for = verifier = self.ensemble.verifier
+        me, loop, backlog = (
+            verifier.members[self.ensemble.my_id],
+            self._loop,
+            self.config.client_port_listen_backlog,
+        )
+        self._client_port = MovingPort(
+            "clients",
+            (me.client,) if me.client is not None else (),
+            clients.plain_sockets,
+            bind=lambda addresses: _bind_all(list(addresses), backlog),
+            listen=lambda sock: clients.listen_plainly(loop, sock),
+            stop=loop.stop_listening,
+        )
+        self._election_port = MovingPort(
+            "elections",
+            me.election,
+            elections,
+            bind=lambda addresses: _bind_all(self._own(addresses)),
+            listen=self._listen_for_elections,
+            stop=loop.stop_listening,
+        )
+
+    def _follow_configuration(self) -> None:
+        """Another configuration is in force."""
+        self._bound_for = verifier = self._peer.verifier
+        me = verifier.members.get(self._peer.my_id)
+        if me is None:
+            return
+        if me.client is not None and self._client_port.is_elsewhere((me.client,)):
+            self._nursery.start_soon(self._client_port.move, self._client_port_moved)
+        if me.election and self._election_port.is_elsewhere(me.election):
+            self._nursery.start_soon(self._election_port.move, lambda: None)
+
+    def _client_port_moved(self) -> None:
+        peer = self._peer
+        self.port = peer.client_port = peer.server.port = self._client_port.number
+
     def _own(self, addresses: tuple[Address, ...]) -> list[Address]:
         """Where to listen: the configured addresses, or every address of the machine."""
         if self.config.quorum_listen_on_all_ips:
@@ -322,13 +369,13 @@ class ElectionPortError(OSError):
     """The election port can't be listened on (Java's exit code 14)."""
 
 
-def _bind_all(addresses: list[Address]) -> list[socket.socket]:
+def _bind_all(addresses: list[Address], backlog: int = -1) -> list[socket.socket]:
     """Sockets for all addresses that can be bound. Raises OSError if none can."""
     sockets: list[socket.socket] = []
     problem = OSError("there is no address to listen on")
     for host, port in addresses:
         try:
-            sockets.append(bind("" if host == "0.0.0.0" else host, port, -1))
+            sockets.append(bind("" if host == "0.0.0.0" else host, port, backlog))
         except OSError as error:
             problem = error
     if not sockets:

@@ -285,7 +285,11 @@ class FastLeaderElection:
 
     def _count_vote(self, now_ms: int, sid: Sid, notification: Notification) -> None:
         """A server that looks as we do."""
-        if self._initial.zxid == UNTRUSTED or notification.zxid == UNTRUSTED:
+        if notification.zxid == UNTRUSTED:
+            return
+        if self._initial.zxid == UNTRUSTED:
+            # We have no say. But those who look may soon have a leader: ask again before long.
+            self._notify_ms = min(self._notify_ms, now_ms + CONNECT_MAX_MS)
             return
         vote = Vote(notification.leader, notification.zxid, notification.round, notification.peer_epoch)
         if vote.round < self.round:
@@ -336,10 +340,10 @@ class FastLeaderElection:
         """Whether the leader itself says that it leads, so that nobody elects a dead one again and again.
 
         If all others think that it is us, it is; but only in this round: going back to an earlier one would
-        leave leader and followers with different rounds (ZOOKEEPER-1514).
+        leave leader and followers with different rounds (ZOOKEEPER-1514). Without data we lead nobody.
         """
         if vote.leader == self.my_sid:
-            return vote.round == self.round
+            return vote.round == self.round and self._last_zxid != UNTRUSTED
         says = votes.get(vote.leader)
         return says is not None and says.state is _LEADING
 
@@ -368,6 +372,8 @@ class FastLeaderElection:
 
     def _evaluate(self, now_ms: int) -> None:
         """See whether our proposal has a quorum, and whether anything else may come."""
+        if self._initial.zxid == UNTRUSTED:
+            return  # a vote for ourselves
         tracker = self._tracker(self._votes, self._proposal)
         # An oracle takes nobody for a quorum too.
         if not (self._votes and tracker.has_all_quorums()):

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Final
 from ..jute.codes import OpCode, PacketType
 from ..jute.ids import Epoch, Sid, Zxid, hex64, make_zxid
 from ..jute.proto import ReconfigRequest, SyncRequest
-from ..server.database import decode_payload
 from ..server.errors import NewConfigNoQuorum
 from ..server.ops.context import Kind
 from ..server.request import Request
 from ..server.server_stats import SizeStats
 from ..server.sync import payload_of
 from .ack_tracker import SyncedLearnerTracker
+from .broadcast import Broadcast
 from .entry import Entry
 from .leader_server import LeaderServer
 from .learner_handler import LearnerHandler
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 COUNTER_MAX: Final = 0xFFFFFFFF
 """A zxid with this counter is never proposed: the epoch is used up (ZOOKEEPER-1277)."""
+
+NEVER: Final = 1 << 64
+"""No zxid is divisible by this."""
 
 STRANGERS_MAX: Final = 256
 """Connections that have not said who they are; more push the oldest out."""
@@ -80,6 +83,7 @@ class Leader:
         self.handlers: dict[LearnerHandler, None] = {}
         self.forwarding: dict[LearnerHandler, None] = {}
         """Followers that get every new proposal."""
+        self.broadcast = Broadcast(self.forwarding)
         self.observing: dict[LearnerHandler, None] = {}
         """Observers that get every commit."""
         self.last_proposed = Zxid(0)
@@ -88,6 +92,8 @@ class Leader:
         """The last proposal and the last commit that were counted."""
         self.tick = 0
         self.proposal_sizes = SizeStats()
+        frequency = peer.config.leader_ack_logging_frequency
+        self._ack_sample = frequency if frequency > 0 else NEVER
         self.allowed_to_commit = True
         self.is_broken = False
         """False once a reconfiguration has made another member the leader."""
@@ -125,6 +131,7 @@ class Leader:
         self.count()
         if self.server is not None:
             self.server.shut_down()
+        self.broadcast.flush()
         for handler in list(self.handlers):
             handler.close("the leader gives up")
 
@@ -139,7 +146,7 @@ class Leader:
 
     def logged_txns(self) -> list[Entry]:
         """Proposals that are in the log and were not committed, when the role is over."""
-        return [Entry(*decode_payload(waiting.payload), waiting.payload) for waiting in self._outstanding]
+        return [Entry.read(waiting.payload, self.peer.now_ms) for waiting in self._outstanding]
 
     def set_time(self, now_ms: int, wall_ms: int) -> None:
         """What time it is."""
@@ -329,8 +336,10 @@ class Leader:
         if handler.is_observer:
             self.observing[handler] = None
             return
+        self.broadcast.flush()
         for waiting in self._outstanding:
             if waiting.zxid > last_seen:
+                waiting.acks.discard(handler.sid)  # what it once had is cut off, replaced, or was damaged
                 handler.send_proposal(waiting.zxid, proposal(waiting.zxid, waiting.payload))
         self.forwarding[handler] = None
 
@@ -388,22 +397,36 @@ class Leader:
         self.proposal_sizes.record(len(payload))
         self.last_proposed = zxid
         self._outstanding.add(Proposal(zxid, request, payload, self._verifiers()))
-        data = proposal(zxid, payload)
-        for handler in self.forwarding:
-            handler.send_proposal(zxid, data)
+        self.broadcast.propose(zxid, payload)
         self.peer.log.log(request, payload)
 
-    def logged(self, request: Request) -> None:
-        """Our own log has it: that is the leader's ack."""
-        if request.txn_type is not None:
-            self.acknowledged(self.my_id, request.zxid)
+    def logged(self, requests: list[Request]) -> None:
+        """Our own log has them: that is the leader's ack."""
+        if self._is_over or not self.allowed_to_commit:
+            return
+        acknowledge, me, sample = self._outstanding.acknowledge, self.my_id, self._ack_sample
+        for request in requests:
+            if request.txn_type is not None:
+                acknowledge(me, request.zxid)
+                if not request.zxid % sample:
+                    self._measure_ack(me, request.zxid)
+        self._commit_ready()
 
     def acknowledged(self, sid: Sid, zxid: int) -> None:
         """A member has this proposal on disk (``processAck``); commit whatever has its quorum now."""
         if self._is_over or not self.allowed_to_commit or not zxid & COUNTER_MAX:
             return  # counter 0: the ack behind UPTODATE
-        if self._outstanding.acknowledge(sid, zxid):
+        is_due = self._outstanding.acknowledge(sid, zxid)
+        if not zxid % self._ack_sample:
+            self._measure_ack(sid, zxid)
+        if is_due:
             self._commit_ready()
+
+    def _measure_ack(self, sid: Sid, zxid: int) -> None:
+        """One ack of many: how long after its proposal it came (`ack_latency` of ``mntr``)."""
+        proposed_ms = self._outstanding.time_ms(zxid)
+        if proposed_ms is not None and proposed_ms <= self.peer.wall_ms:
+            self.peer.database.metrics.add_ack(str(sid), self.peer.wall_ms - proposed_ms)
 
     def _commit_ready(self) -> None:
         while (committed := self._outstanding.take_committed()) is not None:
@@ -425,12 +448,13 @@ class Leader:
         else:
             activation = commit(zxid)
             information = packet(PacketType.INFORM, zxid, committed.payload) if self.observing else b""
-        for handler in self.forwarding:
-            handler.send(activation)
+        self.broadcast.tell(activation)
         for handler in self.observing:
             handler.send(information)
         server = self.server
         assert server is not None
+        if self._held:  # a quorum has spoken, and they came before anything that is outstanding
+            self._release()
         server.final.process(request)
         self.peer.committed.add(zxid, committed.payload)
         for waiting in self._barriers.pop(zxid, ()):
@@ -503,14 +527,13 @@ class Leader:
 
     def learner_serves(self) -> None:
         """One more learner is up to date: syncs that came while there was no quorum may be answered."""
-        if not self._held or not self._is_connected():
-            return
+        if self._held and self._is_connected():
+            self._release()
+
+    def _release(self) -> None:
         held, self._held = self._held, []
-        if self._outstanding:
-            self._barriers.setdefault(self.last_proposed, []).extend(held)
-        else:
-            for request in held:
-                self._pass(request)
+        for request in held:
+            self._pass(request)
 
     # -- what learners ask ---------------------------------------------------------------------------
 

@@ -135,6 +135,9 @@ class LeaderServer(QuorumServer):
         self._leader.count()
         return super().more_counts()
 
+    def learners(self) -> list[str]:
+        return [str(handler.sid) for handler in (*self._leader.forwarding, *self._leader.observing)]
+
     def role_gauges(self) -> Iterator[tuple[str, Value]]:
         leader = self._leader
         yield from super().role_gauges()

@@ -22,12 +22,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from ..jute.codes import OpCode, PacketType
-from ..jute.ids import Epoch, SessionId, Sid, Zxid, epoch_of, hex64, make_zxid
-from ..jute.txn import TxnHeader
+from ..jute.ids import Epoch, Sid, Zxid, epoch_of, hex64, make_zxid
 from ..server.data_tree import DataTree
-from ..server.database import decode_payload
 from ..server.errors import KeeperError
-from ..server.ops.table import OPERATIONS
 from ..server.request import Request
 from ..storage.epoch_files import EPOCH_MAX
 from ..storage.errors import StorageError
@@ -57,6 +54,8 @@ QUICK_RETRIES_MS: Final = (5, 10, 20, 40)
 TRIES_MAX: Final = 5
 """How often to try to reach a leader before looking for another one."""
 
+_PROPOSAL: Final = int(PacketType.PROPOSAL)
+_COMMIT: Final = int(PacketType.COMMIT)
 _SYNC_PACKETS: Final = (PacketType.DIFF, PacketType.TRUNC, PacketType.SNAP, PacketType.NEWLEADER)
 
 _log = logging.getLogger(__name__)
@@ -280,6 +279,8 @@ class Learner(PacketConnection):
     def _begin_sync(self, kind: int, zxid: int) -> None:
         peer = self.peer
         self._sync_began_ms = peer.now_ms
+        if peer.distrust is not None and kind != PacketType.SNAP:
+            raise ProtocolError(f"a packet of type {kind} for a member that needs the whole tree")
         if kind == PacketType.DIFF:
             _log.info("synchronising with %s: DIFF 0x%s", self, hex64(zxid))
             self.sync_kind = PacketType.DIFF
@@ -311,8 +312,7 @@ class Learner(PacketConnection):
             done = decoder.feed(chunk)
             if not tree.nodes:
                 tree.acls.load(decoder.acls)
-            for row in decoder.take_nodes():
-                tree.load_row(row)
+            tree.load_rows(decoder.take_nodes())
         except (StorageError, KeeperError) as error:
             raise ProtocolError(f"the snapshot cannot be read: {error}") from None
         if not done:
@@ -371,33 +371,33 @@ class Learner(PacketConnection):
         """A proposal; within an epoch none may be missing."""
         if data is None:
             raise ProtocolError(f"proposal 0x{hex64(zxid)} is empty")
-        header, txn, digest = decode_payload(data)
-        if header.zxid != zxid:
-            raise ProtocolError(f"proposal 0x{hex64(zxid)} is of txn 0x{hex64(header.zxid)}")
+        entry = Entry.read(data, self.peer.now_ms)
+        if entry.zxid != zxid:
+            raise ProtocolError(f"proposal 0x{hex64(zxid)} is of txn 0x{hex64(entry.zxid)}")
         last = self.last_queued
         if last and zxid != last + 1 and epoch_of(Zxid(zxid)) <= epoch_of(last):
             raise ProtocolError(f"proposal 0x{hex64(zxid)} follows 0x{hex64(last)}")
         self.last_queued = Zxid(zxid)
-        if header.type == OpCode.RECONFIG:
-            self.peer.saw_config(txn.data)
-        return Entry(header, txn, digest, data)
+        if entry.txn_type == OpCode.RECONFIG:
+            self.peer.saw_config(entry.txn.data)
+        return entry
 
     def _informed(self, zxid: int, data: bytes | None) -> Entry:
         """A txn that is committed already: it must not overtake any that is not."""
         if self._received:
-            raise ProtocolError(f"0x{hex64(zxid)} overtakes 0x{hex64(self._received[0].header.zxid)}")
+            raise ProtocolError(f"0x{hex64(zxid)} overtakes 0x{hex64(self._received[0].zxid)}")
         return self._proposed(zxid, data)
 
     def _take_received(self, zxid: int) -> Entry:
         """The proposal that is committed: the oldest, or something is very wrong."""
-        if not self._received or self._received[0].header.zxid != zxid:
-            first = hex64(self._received[0].header.zxid) if self._received else "none"
+        if not self._received or self._received[0].zxid != zxid:
+            first = hex64(self._received[0].zxid) if self._received else "none"
             raise ProtocolError(f"commit of 0x{hex64(zxid)}, but the next proposal is 0x{first}")
         return self._received.popleft()
 
     def _activate(self, entry: Entry, leader_id: int) -> None:
         try:
-            must_change = self.peer.activate_config(entry.txn.data, Sid(leader_id), entry.header.zxid)
+            must_change = self.peer.activate_config(entry.txn.data, Sid(leader_id), entry.zxid)
         except ValueError as error:
             raise ProtocolError(f"its configuration cannot be read: {error}") from None
         if must_change:
@@ -421,9 +421,9 @@ class Learner(PacketConnection):
         """
         database = self.peer.database
         database.adopt(tree, self._sessions)
-        for header, txn, _, _ in self._committed:
-            if header.zxid > self._snapshot_zxid:  # a busy leader also sends what its tree holds already
-                database.apply(header.clientId, header.zxid, header.time, header.type, txn, None)
+        for entry in self._committed:
+            if entry.zxid > self._snapshot_zxid:  # a busy leader also sends what its tree holds already
+                entry.replay(database)
         self._committed.clear()
         self.peer.committed.clear()
         self.peer.show_config()
@@ -436,12 +436,12 @@ class Learner(PacketConnection):
     def _save_txns(self) -> None:
         """What was committed goes to the log and into the tree; the rest stays for UPTODATE."""
         database = self.peer.database
-        for header, txn, digest, payload in self._committed:
+        for entry in self._committed:
             if self.keeps_log:
-                self.peer.log_txn(_request_of(header, self.peer.now_ms), payload)
-            database.apply(header.clientId, header.zxid, header.time, header.type, txn, digest)
-            self.peer.committed.add(header.zxid, payload)
-        last_zxid = self._committed[-1].header.zxid if self._committed else None
+                self.peer.log_txn(entry, entry.payload)
+            entry.replay(database, compare=True)
+            self.peer.committed.add(entry.zxid, entry.payload)
+        last_zxid = self._committed[-1].zxid if self._committed else None
         self._committed.clear()
         if last_zxid is not None and self.keeps_log:
             self._saving_until = last_zxid
@@ -458,13 +458,13 @@ class Learner(PacketConnection):
         self.send(ack(make_zxid(self._epoch, 0)))
         self._dirty[self] = None
 
-    def logged(self, request: Request) -> None:
-        """A txn is durable."""
+    def logged(self, requests: list[Request]) -> None:
+        """These txns are durable."""
         if self.phase is Phase.SAVING:
-            if request.zxid == self._saving_until and not self.is_closing:
+            if requests[-1].zxid == self._saving_until and not self.is_closing:
                 self._saved()
         elif not self.is_observer:
-            self.send(ack(request.zxid))
+            self.send(b"".join([ack(request.zxid) for request in requests]))
 
     # -- broadcast -----------------------------------------------------------------------------------
 
@@ -481,7 +481,7 @@ class Learner(PacketConnection):
         self.send(ack(make_zxid(self._epoch, 0)))
         committed, self._committed = self._committed, deque()
         for entry in (*committed, *self._received):
-            self.last_queued = Zxid(entry.header.zxid)
+            self.last_queued = entry.zxid
             self._log(entry)
         first = make_zxid(self._epoch, 0)
         self._counted = (max(self.last_queued, first), max(peer.database.tree.last_processed_zxid, first))
@@ -494,11 +494,11 @@ class Learner(PacketConnection):
     def _broadcast(self, kind: int, zxid: int, data: bytes | None) -> None:
         server = self.server
         assert server is not None
-        if kind == PacketType.PROPOSAL:
+        if kind == _PROPOSAL:
             entry = self._proposed(zxid, data)
             self._received.append(entry)
             self._log(entry)
-        elif kind == PacketType.COMMIT:
+        elif kind == _COMMIT:
             self._commit(self._take_received(zxid))
         elif kind == PacketType.PING:
             server.pong(zxid)
@@ -537,23 +537,15 @@ class Learner(PacketConnection):
 
     def _log(self, entry: Entry) -> None:
         if self.keeps_log:
-            self.peer.log_txn(_request_of(entry.header, self.peer.now_ms), entry.payload)
+            self.peer.log_txn(entry, entry.payload)
 
     def _commit(self, entry: Entry) -> None:
         assert self.server is not None
-        self.server.commit(entry.header, entry.txn, entry.digest)
-        self.peer.committed.add(entry.header.zxid, entry.payload)
+        self.server.commit(entry)
+        self.peer.committed.add(entry.zxid, entry.payload)
 
     # -- the end -------------------------------------------------------------------------------------
 
     def logged_txns(self) -> list[Entry]:
         """Proposals that are in the log and were not committed, when the role is over."""
         return list(self._received) if self.phase is Phase.BROADCAST else []
-
-
-def _request_of(header: TxnHeader, now_ms: int) -> Request:
-    """What goes through the log with a txn that nobody waits for."""
-    request = Request(None, SessionId(header.clientId), header.cxid, OPERATIONS[header.type], b"", now_ms)
-    request.zxid = Zxid(header.zxid)
-    request.txn_type = header.type
-    return request

@@ -54,6 +54,7 @@ INTRODUCTION_BYTES_MAX: Final = 1024
 UNSENT_BYTES_MAX: Final = 256 << 20
 """Unsent bytes past which a learner that does not take them is cut off, besides its synchronisation."""
 
+_ACK: Final = int(PacketType.ACK)
 _HEADER: Final = Struct(">ii")
 _log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ class LearnerHandler(PacketConnection):
         self._field_bytes_max = config.jute_max_buffer_bytes + config.jute_max_buffer_extra_bytes
         super().__init__(peer.dirty, self._field_bytes_max)
         self._leader = leader
+        self._broadcast = leader.broadcast
         self._peer = peer
         self.address = address
         self.phase = Phase.AWAIT_INFO
@@ -191,7 +193,22 @@ class LearnerHandler(PacketConnection):
             self.send(packet(PacketType.PING, last_proposed))
 
     def send(self, data: bytes) -> None:
+        if self._broadcast.is_due:  # this packet comes behind what everybody was told
+            self._broadcast.flush()
         self.packets_sent += 1
+        self._queue(data)
+
+    def send_gathered(self, data: bytes, count: int, first: int, last: int) -> None:
+        """Send so many packets in a row; the zxids: of the first and the last proposal among them, or 0."""
+        if first and (self.phase is Phase.STREAMING or self.phase is Phase.AWAIT_SERVING):
+            now_ms = self._peer.now_ms
+            self._check.proposed(first, now_ms)
+            if last != first:
+                self._check.proposed(last, now_ms)
+        self.packets_sent += count
+        self._queue(data)
+
+    def _queue(self, data: bytes) -> None:
         if self._snapshot is not None:
             self._behind_snapshot.append(data)
             self._behind_snapshot_bytes += len(data)
@@ -206,12 +223,20 @@ class LearnerHandler(PacketConnection):
 
     # -- packets -------------------------------------------------------------------------------------
 
+    def take_bytes(self, chunk: bytes) -> None:
+        packets = self._packets.feed(chunk)
+        if packets:
+            self.packets_received += len(packets)
+            self._ack_deadline_tick = self._leader.tick + self._leader.config.sync_limit_ticks
+        for received in packets:
+            if self.is_closing:
+                return
+            self.handle(received)
+
     def handle(self, received: Packet) -> None:
         kind, zxid, data, authinfo = received
-        self.packets_received += 1
-        self._ack_deadline_tick = self._leader.tick + self._leader.config.sync_limit_ticks
         if self.phase is Phase.STREAMING:
-            if kind == PacketType.ACK:
+            if kind == _ACK:
                 self._check.acknowledged(zxid)
                 self._leader.acknowledged(self.sid, zxid)
             elif kind == PacketType.REQUEST:
@@ -388,16 +413,10 @@ def snapshot_stream(database: ZKDatabase, zxid: int) -> Iterator[bytes]:
     """The tree as a learner gets it, piece by piece while it changes; what follows ``zxid`` comes later."""
     tree = database.tree
     encoder = SnapshotStreamEncoder()
-    acls = tree.acls.table()
-    encoder.start(database.sessions, acls)
-    acl_ids = {acl: acl_id for acl_id, acl in acls.items()}
-    size = 0
-    for row in tree.rows_since(zxid, acl_ids):
-        encoder.add_node(*row)
-        size += 160 + len(row[1] or b"")
-        if size > CHUNK_BYTES:
-            yield encoder.take_chunk()
-            size = 0
+    encoder.start(database.sessions, tree.acls.table())
+    rows = tree.rows_since(zxid, tree.acls.ids())
+    while encoder.add_nodes(rows, CHUNK_BYTES):
+        yield encoder.take_chunk()
     yield encoder.finish()
 
 

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..jute.codes import ErrorCode, OpCode, PacketType
+from ..jute.data import Id
 from ..jute.errors import JuteError
-from ..jute.ids import SessionId, Zxid
-from ..jute.txn import TxnDigest, TxnHeader
+from ..jute.ids import SessionId
 from ..server.change_records import OutstandingChanges
 from ..server.connection import ServerConnection, State
 from ..server.gauges import Value
@@ -32,11 +32,12 @@ from ..server.ops.table import OPERATIONS
 from ..server.request import Request
 from .local_sessions import LOCAL_ROWS
 from .packet_data import encode_request, encode_revalidation, encode_touches
-from .packets import packet
+from .packets import encode_authinfo, packet, packet_with
 from .quorum_server import QuorumServer
 from .session_trackers import LearnerSessionTracker
 
 if TYPE_CHECKING:
+    from .entry import Entry
     from .learner import Learner
     from .peer import QuorumPeer
 
@@ -74,6 +75,8 @@ class LearnerServer(QuorumServer):
         self._refused: set[Request] = set()
         """Those of ``_waiting`` that the leader will refuse for a reason only we can tell."""
         self._revalidations: dict[int, ServerConnection] = {}
+        self._identities: tuple[Id, ...] = ()
+        self._authinfo = encode_authinfo(())
         self.check_eagerly(self._answer_in_turn)
         if not learner.is_observer:
             self.share_outstanding_limit()
@@ -90,7 +93,7 @@ class LearnerServer(QuorumServer):
         decoder = operation.request
         if decoder is not None and decoder is not RawBody and request.record is None:
             try:
-                request.record, _ = decoder.decode(request.frame, 8)
+                request.record, _ = decoder.decode(request.frame, 8, self.pauses.take)
             except JuteError:
                 request.error = ErrorCode.MARSHALLING_ERROR
                 self._answer_in_turn(request)
@@ -109,7 +112,10 @@ class LearnerServer(QuorumServer):
             self._syncs.append(request)
         self._waiting.setdefault(request.session_id, deque()).append(request)
         data = encode_request(request.session_id, request.cxid, operation.opcode, body)
-        self._send(packet(PacketType.REQUEST, -1, data, request.identities))
+        if request.identities is not self._identities:  # those of one client follow each other
+            self._identities = request.identities
+            self._authinfo = encode_authinfo(request.identities)
+        self._send(packet_with(PacketType.REQUEST, -1, data, self._authinfo))
 
     def refuse_upgrade(self, request: Request) -> None:
         """The leader only knows that the session is not global (``FinalRequestProcessor``)."""
@@ -178,31 +184,35 @@ class LearnerServer(QuorumServer):
         self._final.process(request)
         self._next_in_turn(request.session_id, waiting)
 
-    def commit(self, header: TxnHeader, txn: Any, digest: TxnDigest | None) -> None:
+    def commit(self, entry: Entry) -> None:
         """Apply a committed txn; if a client of ours waits for it, answer."""
-        session_id, kind = header.clientId, header.type
+        session_id, kind = entry.session_id, entry.txn_type
         waiting = self._waiting.get(session_id)
-        request = None
+        request: Request = entry
         if waiting:
             first = waiting[0]
             if (
                 isinstance(first, Request)
                 and first.operation.kind is not Kind.BARRIER
-                and first.cxid == header.cxid
-                and first.zxid < header.zxid
+                and first.cxid == entry.cxid
+                and first.zxid < entry.zxid
                 and (kind == OpCode.ERROR or first.operation.opcode == kind)
             ):
                 request = first
                 waiting.popleft()
-        if request is None:
+        if request is entry:
             waiting = None
-            request = Request(None, SessionId(session_id), header.cxid, OPERATIONS[kind], b"", self.now_ms)
-        request.zxid = Zxid(header.zxid)
-        request.time_ms = header.time
-        request.txn_type = kind
-        request.txn = txn if kind != OpCode.MULTI or waiting is None else as_prepared(txn, OPERATIONS)
-        if kind == OpCode.ERROR:
-            request.error = txn.err
+        else:
+            request.zxid = entry.zxid
+            request.time_ms = entry.time_ms
+            request.txn_type = kind
+            request.txn = entry.txn
+            if kind == OpCode.MULTI:
+                request.txn = as_prepared(
+                    entry.txn, OPERATIONS, body=request.frame[8:], pause=self.pauses.take
+                )
+            elif kind == OpCode.ERROR:
+                request.error = entry.error
         if kind == OpCode.CREATE_SESSION:
             self.tracker.committed(session_id)
         if self._refused and request in self._refused:
@@ -210,8 +220,8 @@ class LearnerServer(QuorumServer):
             if request.error:
                 request.error = ErrorCode.EPHEMERAL_ON_LOCAL_SESSION
         self._final.process(request)
-        if digest is not None:
-            self.database.compare_digest(header.zxid, digest.version, digest.treeDigest)
+        if entry.txn_digest is not None:
+            self.database.compare_digest(entry.zxid, *entry.txn_digest)
         if waiting is not None:
             self._next_in_turn(session_id, waiting)
 

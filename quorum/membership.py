@@ -9,9 +9,12 @@ Two configurations are known to a member: the last committed one (``verifier``) 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from ..jute.ids import Sid, hex64
+from ..storage.errors import StorageError
 from .config import EnsembleConfig
 from .members import Role
 from .verifier import QuorumVerifier
@@ -68,7 +71,8 @@ class Membership:
             )
         self.last_seen = verifier
         if self._store is not None:
-            self._store.propose(verifier)
+            with _as_far_as_possible():
+                self._store.propose(verifier)
 
     def see_text(self, text: bytes) -> QuorumVerifier | None:
         """As ``see``; None if the text is no configuration, or configurations do not change here."""
@@ -99,12 +103,26 @@ class Membership:
         self.role = mine.role if mine is not None else Role.PARTICIPANT
         if self._store is not None:
             has_client = mine is not None and mine.client is not None and not mine.client_is_own
-            self._store.commit(verifier, erase_client_address=has_client)
-            if verifier.version == self.last_seen.version:
-                self._store.forget_proposed()
+            with _as_far_as_possible():
+                self._store.commit(verifier, erase_client_address=has_client)
+                if verifier.version == self.last_seen.version:
+                    self._store.forget_proposed()
         return previous != verifier
 
     def has_moved(self, leader: Sid, previous: QuorumVerifier) -> bool:
         """Whether this leader is another voter, or none, since that configuration."""
         before, now = previous.voters.get(leader), self.verifier.voters.get(leader)
         return before is None or now is None or set(before.quorum) != set(now.quorum)
+
+
+@contextmanager
+def _as_far_as_possible() -> Iterator[None]:
+    """What can't be written down holds all the same, as in the original.
+
+    It is in the log too, and members tell each other. If this ended the member, one change of configuration
+    would end every member whose zoo.cfg is in a folder that is mounted for reading.
+    """
+    try:
+        yield
+    except StorageError as error:
+        _log.error("a configuration is in force and not written down: %s", error)

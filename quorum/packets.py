@@ -67,6 +67,8 @@ class PacketBuffer:
     __slots__ = (
         "_buffered",
         "_chunks",
+        "_last_authinfo",
+        "_last_identities",
         "_scanned",
         "_strings_left",
         "_wanted",
@@ -81,6 +83,9 @@ class PacketBuffer:
         self.stopped = False
         """Whether a SNAP packet was handed out and what follows it was not yet taken."""
         self._chunks: list[bytes] = []
+        # Requests of one client follow each other: who that is is read once.
+        self._last_authinfo = b""
+        self._last_identities: tuple[Id, ...] = ()
         self._buffered = 0
         self._wanted = _PACKET_BYTES_MIN  # so many bytes are needed before it is worth looking again
         # How far the authinfo of an incomplete packet was looked through, so that no byte is seen twice.
@@ -128,10 +133,16 @@ class PacketBuffer:
             authinfo = None
             stop = data_end + 4
             if chunk[data_end:stop] != _NULL:
-                stop = self._end_of_authinfo(chunk, position, data_end, packets)
-                if stop < 0:
-                    break
-                authinfo = _identities(chunk, data_end)
+                known = self._last_authinfo
+                if known and not self._scanned and chunk.startswith(known, data_end):
+                    stop = data_end + len(known)
+                    authinfo = self._last_identities
+                else:
+                    stop = self._end_of_authinfo(chunk, position, data_end, packets)
+                    if stop < 0:
+                        break
+                    authinfo = self._last_identities = _identities(chunk, data_end)
+                    self._last_authinfo = chunk[data_end:stop]
             packets.append((kind, zxid, data, authinfo))
             position = stop
             if kind == _SNAP and self.snapshots:
@@ -210,9 +221,19 @@ def packet(kind: int, zxid: int, data: bytes | None = None, authinfo: Iterable[I
         if data is None:
             return _short.pack(kind, zxid, -1, -1)
         return b"%b%b%b" % (_head.pack(kind, zxid, len(data)), data, _NULL)
-    identities = [identity.encode() for identity in authinfo]
     head = _head.pack(kind, zxid, -1 if data is None else len(data))
-    return b"".join((head, data or b"", _int.pack(len(identities)), *identities))
+    return b"".join((head, data or b"", encode_authinfo(authinfo)))
+
+
+def packet_with(kind: int, zxid: int, data: bytes, authinfo: bytes) -> bytes:
+    """One packet's bytes, with authinfo as ``encode_authinfo`` makes it."""
+    return b"%b%b%b" % (_head.pack(kind, zxid, len(data)), data, authinfo)
+
+
+def encode_authinfo(authinfo: Iterable[Id]) -> bytes:
+    """Who a client is, as a forwarded request says it."""
+    identities = [identity.encode() for identity in authinfo]
+    return b"".join((_int.pack(len(identities)), *identities))
 
 
 def ack(zxid: int) -> bytes:

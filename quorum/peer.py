@@ -29,15 +29,16 @@ from ..server.data_tree import DataTree
 from ..server.database import ZKDatabase
 from ..server.endpoint import Dirty
 from ..server.memory_budget import MemoryBudget
+from ..server.pauses import Pauses
 from ..server.request import Request
 from ..server.settings_table import Config
 from ..server.snapshot_job import SnapshotJob
-from ..server.storage_folder import restore
-from ..server.sync import SnapshotTrigger, SyncRequestProcessor
+from ..server.sync import SnapshotTrigger, sync_processor
 from ..storage.epoch_files import EpochFiles
 from ..storage.errors import StorageError
-from ..storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint
+from ..storage.snap_log import FileTxnSnapLog
 from ..storage.txn_log import LogBatch
+from . import damage
 from .cnx_manager import ElectionConnection, QuorumCnxManager
 from .committed_log import CommittedLog
 from .config import EnsembleConfig
@@ -101,6 +102,7 @@ class QuorumPeer:
         self.secure_port = config.secure_client_port
         self.dirty: Dirty = {}
         self.memory = MemoryBudget(config.client_memory_bytes, config.jute_max_buffer_bytes)
+        self.pauses = Pauses()
         self.dials: list[Dial] = []
         self.time_is_up: Callable[[], bool] = lambda: False
         self.database = ZKDatabase(digest_enabled=config.digest_enabled)
@@ -122,7 +124,8 @@ class QuorumPeer:
         self._read_only_ms: int | None = None
         self._designated: tuple[Sid, Zxid] | None = None
         """Whom a reconfiguration has made the leader, and its zxid: who is next without an election."""
-        self._is_untrusted = False
+        self.distrust: damage.Distrust | None = None
+        """Set while what we have is not to be relied on: we have no say then."""
         self._is_ahead_of_disk = False
         """Whether the tree holds what an observer without a log has heard."""
         self._vain_roles = 0
@@ -160,21 +163,12 @@ class QuorumPeer:
 
     def start(self) -> None:
         """Restore the database, then look for a leader. Raises StorageError."""
-        plan = self.storage.open()
-        self.show_config()  # the first snapshot of a new folder has it
-        replayed = 0
-        if plan.start is StartingPoint.UNKNOWN:
-            _log.warning("the data folder is empty, and nothing says that it is meant to be: not voting")
-            self._is_untrusted = True
-        else:
-            replayed = restore(plan, self.storage, self.database, self.committed.add)
-        level = logging.INFO if plan.start is StartingPoint.EMPTY else logging.WARNING
-        for repair in self.epochs.load(self.last_zxid).repairs:
-            _log.log(level, "%s", repair)
+        replayed = damage.restore_member(self)
         trigger = SnapshotTrigger(
             self.config.snap_count, self.config.snap_size_limit_kb * 1024, self.random, replayed
         )
-        self.log = SyncRequestProcessor(
+        self.log = sync_processor(
+            self.config,
             self.storage.txn_log,
             trigger,
             self._logged,
@@ -211,6 +205,8 @@ class QuorumPeer:
         self.election.tick(now_ms)
         if self.role is not None:
             self.role.on_tick()
+        if self.distrust is not None and not self.election.decided:
+            self.distrust.tick(now_ms)
         if self._read_only_ms is not None and now_ms >= self._read_only_ms:
             self._read_only_ms = None
             self._serve_clients(ReadOnlyServer(self))
@@ -230,7 +226,10 @@ class QuorumPeer:
             times.append(self.role.deadline_ms())
             if self.role.server is not None:
                 times.append(self.now_ms + self.role.server.next_tick_ms())
-        for time_ms in (self._look_ms, self._read_only_ms):
+        remind_ms = None
+        if self.distrust is not None and not self.election.decided:
+            remind_ms = self.distrust.remind_ms
+        for time_ms in (self._look_ms, self._read_only_ms, self.log.flush_due_ms, remind_ms):
             if time_ms is not None:
                 times.append(time_ms)
         return max(min(times) - self.now_ms, 0)
@@ -264,7 +263,10 @@ class QuorumPeer:
     def take_batch(self) -> LogBatch | None:
         """What has to be written now; call ``flushed`` when it is durable. Ends a batch of inputs."""
         self._settle()
-        return self.log.take_batch()
+        batch = self.log.take_batch()
+        if isinstance(self.role, Leader):
+            self.role.broadcast.flush()
+        return batch
 
     def flushed(self) -> None:
         """The batch taken last is durable."""
@@ -279,14 +281,14 @@ class QuorumPeer:
         """Put a txn that came from a leader into the log."""
         self.log.log(request, payload)
 
-    def _logged(self, request: Request) -> None:
+    def _logged(self, requests: list[Request]) -> None:
         if self.role is not None:
-            self.role.logged(request)
+            self.role.logged(requests)
 
     @property
     def last_zxid(self) -> Zxid:
         """Of the newest txn we have; -1 if what we have is not to be trusted."""
-        return Zxid(-1) if self._is_untrusted else self.database.tree.last_processed_zxid
+        return Zxid(-1) if self.distrust is not None else self.database.tree.last_processed_zxid
 
     def read_log(self, after: Zxid, to: Zxid) -> Iterable[tuple[Zxid, bytes]] | None:
         """Committed txns from the log, for a learner that comes late; None where that is too much."""
@@ -294,14 +296,7 @@ class QuorumPeer:
 
     def truncate(self, zxid: Zxid) -> None:
         """Forget every txn behind this one, on disk and in memory. Raises StorageError."""
-        self._restore(self.storage.truncate(zxid))
-        self.database.tree.last_processed_zxid = zxid
-
-    def _restore(self, plan: RestorePlan) -> None:
-        """Build the database anew from what is on disk."""
-        self.committed.clear()
-        self.database = ZKDatabase(digest_enabled=self.config.digest_enabled)
-        restore(plan, self.storage, self.database, self.committed.add)
+        damage.truncate(self, zxid)
 
     # -- snapshots -----------------------------------------------------------------------------------
 
@@ -325,6 +320,7 @@ class QuorumPeer:
 
         def saved() -> None:
             self._is_saving = False
+            damage.regain_trust(self)
             done()
 
         def failed(error: StorageError) -> None:
@@ -386,7 +382,6 @@ class QuorumPeer:
 
     def serving(self, server: QuorumServer | None) -> None:
         """A role is ready for clients; None: it takes none."""
-        self._is_untrusted = False
         self._vain_roles = 0
         assert self.role is not None
         unavailable_ms = self.now_ms - self._looking_since_ms
@@ -412,7 +407,7 @@ class QuorumPeer:
             is_ahead = self._is_ahead_of_disk and self.membership.role is not Role.OBSERVER
             if self._ending.is_broken or is_ahead:
                 self._is_ahead_of_disk = False
-                self._restore(self.storage.reopen_plan())
+                damage.rebuild(self, self.storage.reopen_plan)
             else:
                 self._fast_forward(self._ending)
             self._ending = None
@@ -433,9 +428,9 @@ class QuorumPeer:
 
     def _look(self) -> None:
         self._look_ms = None
-        if self.config.read_only_mode_enabled:
+        if self.config.read_only_mode_enabled and self.distrust is None:
             self._read_only_ms = self.now_ms + grace_ms(self.config.tick_time_ms)
-        last_zxid = UNTRUSTED if self._is_untrusted else self.last_zxid
+        last_zxid = UNTRUSTED if self.distrust is not None else self.last_zxid
         self.database.metrics.add("looking_count")
         self._looking_since_ms = self.now_ms
         self.election.start(self.now_ms, last_zxid=last_zxid, current_epoch=self.epochs.current)
@@ -468,9 +463,9 @@ class QuorumPeer:
 
     def _fast_forward(self, role: Leader | Learner) -> None:
         """What is in the log is in the tree, committed or not (``fastForwardDataBase``, ZOOKEEPER-2845)."""
-        for header, txn, _, payload in role.logged_txns():
-            self.database.apply(header.clientId, header.zxid, header.time, header.type, txn, None)
-            self.committed.add(header.zxid, payload)
+        for entry in role.logged_txns():
+            entry.replay(self.database)
+            self.committed.add(entry.zxid, entry.payload)
 
     # -- the election --------------------------------------------------------------------------------
 

@@ -38,8 +38,10 @@ class Proposal:
     @property
     def has_quorum(self) -> bool:
         """Whether every configuration has a quorum of acknowledgements."""
-        acks = self.acks
-        return all(verifier.contains_quorum(acks) for verifier in self.verifiers)
+        acks, verifiers = self.acks, self.verifiers
+        if len(verifiers) == 1:
+            return verifiers[0].contains_quorum(acks)
+        return all(verifier.contains_quorum(acks) for verifier in verifiers)
 
 
 class Proposals:
@@ -61,12 +63,17 @@ class Proposals:
         self._by_zxid[proposal.zxid] = proposal
 
     def acknowledge(self, sid: Sid, zxid: int) -> bool:
-        """Note an ack; False if nothing waits for it (committed already)."""
+        """Note an ack; whether it is one of the oldest, which may have its quorum now."""
         proposal = self._by_zxid.get(zxid)
         if proposal is None:
             return False
         proposal.acks.add(sid)
-        return True
+        return proposal is self._queue[0]
+
+    def time_ms(self, zxid: int) -> int | None:
+        """Wall time of a txn that waits; None if none of this zxid does."""
+        proposal = self._by_zxid.get(zxid)
+        return None if proposal is None else proposal.request.time_ms
 
     def take_committed(self) -> Proposal | None:
         """The oldest proposal, if it has its quorum; it is committed from then on."""

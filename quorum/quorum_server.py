@@ -48,6 +48,7 @@ class QuorumServer(ServerCore):
             wall_ms=peer.wall_ms,
             random=peer.random,
             memory=peer.memory,
+            pauses=peer.pauses,
         )
         self.peer = peer
         self.throttle = ConnectionThrottle.from_config(
@@ -105,6 +106,8 @@ class QuorumServer(ServerCore):
             opcode == OpCode.CLOSE_SESSION and tracker.is_local(session_id)
         ):
             request.operation = local_row(operation)
+            if opcode == OpCode.CLOSE_SESSION:
+                tracker.end_locally(session_id)
         elif tracker.is_local(session_id) and makes_ephemeral(request):
             if self.config.local_sessions_upgrading_enabled:
                 self._upgrade(session_id)

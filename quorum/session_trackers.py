@@ -33,6 +33,8 @@ class UpgradeableSessionTracker(SessionTracker):
     ) -> None:
         super().__init__(tick_ms, server_id, now_ms, sessions)
         self.local = SessionTracker(tick_ms, server_id, now_ms, {}) if local else None
+        if self.local is not None:
+            self.local.taken = self.sessions
 
     @property
     def local_count(self) -> int:
@@ -46,6 +48,11 @@ class UpgradeableSessionTracker(SessionTracker):
     def is_global(self, session_id: int) -> bool:
         """Whether the session is everybody's, or about to be."""
         return session_id in self.sessions
+
+    def end_locally(self, session_id: int) -> None:
+        """The end of a local session is under way: nothing that comes behind it counts, or upgrades it."""
+        if self.local is not None:
+            self.local.set_closing(session_id)
 
     def upgrade(self, session_id: SessionId, now_ms: int) -> int:
         """A local session is about to become global; returns its timeout in ms."""
@@ -155,7 +162,9 @@ class LearnerSessionTracker(UpgradeableSessionTracker):
         self, tick_ms: int, server_id: int, now_ms: int, sessions: dict[int, int], *, local: bool = False
     ) -> None:
         super().__init__(tick_ms, server_id, now_ms, {}, local=local)
-        self._global = sessions
+        self._global = self.taken = sessions
+        if self.local is not None:
+            self.local.taken = sessions
         self._expected: set[int] = set()
         """Sessions that are global for the leader, and will be for us."""
         self._heard: dict[int, int] = {}
@@ -183,9 +192,7 @@ class LearnerSessionTracker(UpgradeableSessionTracker):
         """A new session's id; a global one is tracked by the leader, once it hears of it."""
         if self.local is not None:
             return self.local.create(timeout_ms, now_ms)
-        session_id = self._next_id
-        self._next_id = SessionId(session_id + 1)
-        return session_id
+        return self.new_id()
 
     def touch(self, session_id: int, timeout_ms: int, now_ms: int) -> bool:
         """Note for the leader that the client was heard of: it says whether a global session lives."""

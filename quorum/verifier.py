@@ -114,7 +114,7 @@ class Majority(QuorumVerifier):
 
     def contains_quorum(self, sids: Set[Sid]) -> bool:
         """As QuorumVerifier; in Java the caller has to leave out who has no vote."""
-        return len(self.voters.keys() & sids) > self._half
+        return len(sids) > self._half and len(self.voters.keys() & sids) > self._half
 
     def weight(self, sid: Sid) -> int:
         """1 for everybody, strangers included."""

@@ -121,8 +121,8 @@ def _show_plan(folder: Folder, plan: RepairPlan) -> None:
         say("Nothing will be lost that any client was told about.")
     if RealDisk().exists(f"{folder.snap_directory}/{CURRENT}") and (lost or plan.acknowledged >= 0):
         say(
-            "This is a member of an ensemble: if the others are well, move its version-2 away instead, and it"
-            " will get everything from the leader."
+            "This is a member of an ensemble: if most others are well, start it as it is instead, and it gets"
+            " everything from the leader."
         )
 
 

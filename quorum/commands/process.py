@@ -108,7 +108,11 @@ def say(line: str) -> None:
 
 
 def complain(message: str) -> None:
-    print(f"zoolet: {message}", file=sys.stderr)
+    """A line on standard error, which may be a file on the disk that is full."""
+    try:
+        print(f"zoolet: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        return
 
 
 def repair_command(data_dir: str, log_dir: str) -> str:

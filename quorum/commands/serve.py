@@ -73,7 +73,8 @@ def serve(
     """Run a server until SIGTERM or Ctrl-C.
 
     Without arguments it listens on 127.0.0.1:2181 and keeps its data in ./zookeeper-data, unless the
-    variables ZOOCFGDIR and ZOOCFG name a file. -D options in SERVER_JVMFLAGS and JVMFLAGS count too.
+    variables ZOOCFGDIR and ZOOCFG name a file, or those of the original's container image (ZOO_SERVERS,
+    ZOO_MY_ID, ...) make one. -D options in SERVER_JVMFLAGS and JVMFLAGS count too.
     """
     if temporary and arguments:
         raise click.UsageError("--temporary chooses the port and the folder itself: give no other arguments")
@@ -84,12 +85,27 @@ def serve(
         raise click.UsageError(str(error)) from None
     if temporary:
         arguments = ("0", stop.make_temporary_folder())
-    elif not arguments and (file := configuration_file_of(os.environ)):
-        arguments = (file,)
+    elif not arguments:
+        arguments = _file_from_environment(context)
     try:
         context.exit(run_server(arguments, properties, stop=stop, log_level=log_level, parent=parent))
     finally:
         stop.remove_temporary_folder()
+
+
+def _file_from_environment(context: click.Context) -> tuple[str, ...]:
+    """The configuration file that variables name, or say how to make; nothing if they say nothing."""
+    file = configuration_file_of(os.environ)
+    if any(name.startswith("ZOO_") for name in os.environ):
+        from .image_files import configuration_file_of_image
+
+        try:
+            made = configuration_file_of_image(os.environ)
+        except OSError as error:
+            complain(f"cannot make the files that the variables ZOO_* ask for: {error}")
+            context.exit(EXIT_DATA_FOLDER)
+        file = file or made
+    return () if file is None else (file,)
 
 
 def run_server(
@@ -211,13 +227,18 @@ async def _stop_with_parent(server: ZooKeeperServer | EnsembleServer, parent: in
 def _explain(error: BaseException, config: Config, *, started: bool) -> int:
     """Say in one line why the server ended, and choose the exit code. What has no explanation is a bug."""
     from ...server.config import ConfigError
-    from ...storage.errors import Corrupt, NoValidSnapshot, StorageError
+    from ...storage.errors import Corrupt, LogFailed, NoValidSnapshot, StorageError
 
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
+    if isinstance(error, LogFailed) and isinstance(error.__cause__, StorageError):
+        error = error.__cause__  # whoever came first to a log that had failed: what it failed with is news
+    if isinstance(error, StorageError) and started:
+        complain(f"{error}: nothing more is acknowledged, the server ends")
+        return EXIT_UNEXPECTED
     if isinstance(error, StorageError):
-        complain(f"{error}{'' if started or not isinstance(error, Corrupt) else _advice(config)}")
-        readable = started or isinstance(error, (Corrupt, NoValidSnapshot))
+        complain(f"{error}{_advice(config) if isinstance(error, Corrupt) else ''}")
+        readable = isinstance(error, (Corrupt, NoValidSnapshot))
         return EXIT_UNEXPECTED if readable else EXIT_DATA_FOLDER
     if isinstance(error, ConfigError):
         complain(str(error))

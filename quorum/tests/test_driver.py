@@ -23,6 +23,7 @@ from zoolet.server.config import config_from
 from zoolet.server.event_loop import EventLoop
 from zoolet.server.log_thread import LogThread
 from zoolet.server.memory_budget import MemoryBudget
+from zoolet.server.pauses import Pauses
 from zoolet.storage.errors import StorageError
 from zoolet.storage.sim_disk import SimDisk
 
@@ -270,6 +271,7 @@ class NoCore:
         self.idle = True
         self.time_is_up: Callable[[], bool] = lambda: False
         self.memory = MemoryBudget(1 << 26, 1 << 20)
+        self.pauses = Pauses()
 
     def set_time(self, now_ms: int, wall_ms: int) -> None:
         self.now_ms = now_ms

@@ -8,6 +8,7 @@ from zoolet.jute.ids import Epoch, Sid, Zxid
 from zoolet.quorum.election import (
     FINALIZE_WAIT_MS,
     NOBODY,
+    NOTIFICATION_MAX_MS,
     UNTRUSTED,
 )
 from zoolet.quorum.tests.election_desk import (
@@ -354,6 +355,30 @@ def test_votes_of_untrusted_empty_databases_are_not_counted() -> None:
 
     assert desk.result is None
     assert desk.election.round == 1
+
+
+def test_an_untrusted_database_does_not_make_a_leader_of_whom_all_others_think_to_lead() -> None:
+    """It was the leader a moment ago, and nobody has noticed; the round is the same by chance."""
+    desk = Desk(sid=2)
+    desk.election.start(START_MS, last_zxid=UNTRUSTED, current_epoch=Epoch(4))
+    for sid in (1, 3):
+        desk.hear(sid, 2, FOLLOWING)
+    desk.wait(1000)
+    assert desk.result is None
+
+
+def test_who_has_no_say_asks_again_soon_after_others_have_voted() -> None:
+    """Nobody tells it of the result. Those without a say do not keep each other from going quiet."""
+    desk = Desk(sid=2)
+    desk.election.start(START_MS, last_zxid=UNTRUSTED, current_epoch=Epoch(4))
+    desk.wait(NOTIFICATION_MAX_MS * 4)
+    desk.said.clear()
+    desk.hear(1, 1, zxid=-1)
+    desk.wait(5000)
+    assert desk.said == []
+    desk.hear(1, 3)
+    desk.wait(1000)
+    assert [sid for sid, _ in desk.said] == [1, 3]
 
 
 def test_an_ensemble_of_untrusted_empty_databases_elects_nobody() -> None:

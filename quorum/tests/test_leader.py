@@ -390,6 +390,23 @@ def test_who_joins_late_gets_what_is_committed_and_then_what_is_under_way(*, as_
     assert said(late.heard()) == [("INFORM" if as_observer else "COMMIT", zx(1, 3))]
 
 
+def test_the_ack_of_who_comes_again_counts_when_it_is_given_again() -> None:
+    """It has lost what it had acknowledged, or is told to cut it off."""
+    lab = WireLab(voters=5)
+    first, second = lab.serving_leader(2, 3)
+    client = connected(lab, first, second)
+    send_create(client, "/a")
+    first.say(ack(zx(1, 2)))
+    first.hang_up()
+    again = lab.learner(2)
+    came = said(again.join(-1, current=1))
+    assert ("PROPOSAL", zx(1, 2)) in came
+    second.say(ack(zx(1, 2)))
+    assert lab.leader_role.last_committed == zx(1, 1), "only two of five have it"
+    again.say(ack(zx(1, 2)))
+    assert lab.leader_role.last_committed == zx(1, 2)
+
+
 def test_what_is_not_committed_when_the_term_ends_counts_in_the_next_election(lab: WireLab) -> None:
     [follower] = lab.serving_leader(2)
     client = connected(lab, follower)
@@ -503,6 +520,19 @@ def test_syncs_are_answered_behind_what_was_proposed_before_them(lab: WireLab) -
     assert kinds(follower.heard()) == ["COMMIT", "SYNC"]
     follower.say(ack(zx(1, 3)))
     assert kinds(follower.heard()) == ["COMMIT", "SYNC", "SYNC"]
+
+
+def test_a_sync_that_came_without_a_quorum_is_answered_before_a_later_write(lab: WireLab) -> None:
+    [follower] = lab.serving_leader(2)
+    client = connected(lab, follower)
+    follower.hang_up()
+    sync, write = client.request(OpCode.SYNC, SyncRequest("/")), client.request(OpCode.CREATE, create("/a"))
+    client.send(sync + write)
+    assert client.take_frames() == []
+    again = lab.learner(2)
+    again.join(zx(1, 1))
+    again.say(ack(zx(1, 2)))
+    assert [reply.xid for reply in client.replies()] == [1, 2]
 
 
 def test_a_sync_of_a_learner_that_has_gone_is_forgotten(lab: WireLab) -> None:

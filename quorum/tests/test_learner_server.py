@@ -84,7 +84,7 @@ def test_a_multi_is_answered_as_on_a_server_of_its_own(lab: Lab, sid: int) -> No
     assert reply.err == 0
     assert reply.body.startswith(pack(">i?i", OpCode.CREATE, False, 0) + b"\0\0\0\2/m")
     assert reply.body.endswith(pack(">i?i", OpCode.DELETE, False, 0) + END_OF_MULTI)
-    assert b"/m/s-0000000000" in reply.body
+    assert pack(">i?i", OpCode.CREATE2, False, 0) + b"\0\0\0\x0f/m/s-0000000000" in reply.body
     stat = lab[sid].peer.database.tree.nodes["/m"].stat_bytes()
     assert stat[:12] in reply.body
 

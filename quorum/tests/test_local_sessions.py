@@ -267,6 +267,25 @@ def test_the_end_of_a_local_session_is_answered_behind_everything_before_it(lab:
     assert not client.is_open
 
 
+@EVERYWHERE
+def test_what_comes_behind_the_end_of_a_local_session_does_not_open_it_for_everybody(
+    lab: Lab, sid: int
+) -> None:
+    """The end waits for a write before it; a session made global meanwhile would outlive its client."""
+    client = lab[sid].connected()
+    for request in (
+        client.request(OpCode.CREATE, CreateRequest("/a", b"", OPEN_ACL, 0)),
+        client.request(OpCode.CLOSE_SESSION),
+        client.request(OpCode.CREATE, CreateRequest("/mine", b"", OPEN_ACL, EPHEMERAL)),
+    ):
+        client.inbox += request
+        lab[sid].serve_clients()
+    lab.run()
+    assert [(reply.xid, reply.err) for reply in client.replies()] == [(1, 0), (2, 0)]
+    assert sessions(lab[sid]) == (0, 0)
+    assert "/mine" not in lab[LEADER].peer.database.tree.nodes
+
+
 # --- which requests want an ephemeral node ------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from errno import EROFS
 
 import pytest
 from zoolet.jute.ids import Sid
@@ -10,6 +11,7 @@ from zoolet.quorum.config import EnsembleConfig
 from zoolet.quorum.members import Address, Member, Role
 from zoolet.quorum.membership import Membership
 from zoolet.quorum.verifier import Majority, QuorumVerifier
+from zoolet.storage.errors import DiskError
 
 
 class Notes:
@@ -172,3 +174,27 @@ def test_a_leader_has_moved_when_it_is_no_voter_or_somewhere_else() -> None:
     assert one.has_moved(Sid(2), before)
     assert one.has_moved(Sid(3), before)
     assert one.has_moved(Sid(9), before)
+
+
+def test_configuration_that_cannot_be_written_down_is_in_force_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As in Java. Else a zoo.cfg in a folder mounted read-only would end every member at the same time."""
+
+    class ReadOnly(Notes):
+        def propose(self, verifier: QuorumVerifier) -> None:
+            raise DiskError("create", "/etc/zoo.cfg.dynamic.next.tmp", EROFS, "Read-only file system")
+
+        def commit(self, verifier: QuorumVerifier, *, erase_client_address: bool) -> None:
+            raise DiskError("create", "/etc/zoo.cfg.dynamic.6.tmp", EROFS, "Read-only file system")
+
+    ensemble = EnsembleConfig(my_id=Sid(1), verifier=majority((1, 2, 3), version=5))
+    one = Membership(ensemble, reconfig_enabled=True, store=ReadOnly())
+    one.see(majority((1, 2, 4), version=6))
+    assert one.last_seen.version == 6
+    assert one.activate(majority((1, 2, 4), version=6))
+    assert one.verifier.version == 6
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+        "create /etc/zoo.cfg.dynamic.next.tmp: Read-only file system",
+        "create /etc/zoo.cfg.dynamic.6.tmp: Read-only file system",
+    ]

@@ -69,6 +69,36 @@ def test_mntr_begins_with_what_the_member_is(lab: Lab, sid: int, facts: dict[str
     assert monitor["local_sessions"] == "0"
 
 
+def test_mntr_of_a_leader_tells_of_each_learner(lab: Lab) -> None:
+    """Nothing waits in a queue for them, so all of that is 0."""
+    for sid, expected in ((1, []), (2, ["1", "3"]), (3, [])):
+        monitor = lab[sid].monitor()
+        for name in ("learner_handler_qp_size", "learner_handler_qp_time_ms"):
+            counts = {key: value for key, value in monitor.items() if key.endswith(name)}
+            assert [key.split("_")[1] for key in counts if key.startswith("cnt_")] == expected
+            assert set(counts.values()) <= {"0", "0.0"}
+
+
+@pytest.mark.parametrize(("frequency", "measured"), [(1, 7), (3, 2), (1000, 0), (0, 0), (-1, 0)])
+def test_a_leader_measures_some_acks_of_each_voter(frequency: int, measured: int) -> None:
+    """`leader.ackLoggingFrequency`: those of the zxids that it divides, if they come before the commit."""
+    lab = Lab.settled(3, 1, leader_ack_logging_frequency=frequency)
+    client = lab[3].connected()
+    for number in range(6):
+        assert client.create(f"/n{number}").err == 0
+    monitor = lab[3].monitor()
+    counts = {key: int(monitor[key]) for key in monitor if re.fullmatch(r"cnt_\d_ack_latency", key)}
+    assert counts.keys() <= {f"cnt_{sid}_ack_latency" for sid in (1, 2, 3)}
+    # Two acks commit a proposal, so the third is not counted.
+    assert sum(counts.values()) == 2 * measured
+    assert not any(
+        "ack_latency" in key for sid in (1, 2, 4) for key in lab[sid].monitor() if key[4].isdigit()
+    )
+    lab[3].word("srst")
+    after = lab[3].monitor()
+    assert all(after[key] == "0" for key in counts)
+
+
 def test_mntr_of_a_leader_counts_its_learners(lab: Lab) -> None:
     monitor = lab[2].monitor()
     assert {name: monitor[name] for name in monitor if re.search("learners|synced|pending_syncs", name)} == {

@@ -154,3 +154,13 @@ def test_what_dump_shows_names_both_kinds_only_where_there_are_both() -> None:
     assert [kind for kind, _ in leader(local=True).tables()] == ["Local ", "Global "]
     assert learner().tables() == [("Global ", {GLOBAL: 4000})]
     assert [kind for kind, _ in learner(local=True).tables()] == ["Local ", "Global "]
+
+
+@pytest.mark.parametrize("local", [False, True])
+@pytest.mark.parametrize("kind", [LeaderSessionTracker, LearnerSessionTracker])
+def test_ids_of_sessions_that_live_are_not_given_out_again(
+    kind: type[LeaderSessionTracker | LearnerSessionTracker], local: bool
+) -> None:
+    """The clock that ids come from begins anew with the machine: a start may meet the ms of another."""
+    first = kind(TICK_MS, ME, 0, {}, local=local).create(4000, 0)
+    assert kind(TICK_MS, ME, 0, {first: 4000}, local=local).create(4000, 0) == first + 1
