@@ -29,6 +29,8 @@ EXPECTED: Final = (
     "fault: clock rate",
     "fault: wall clock jump",
     "fault: wipe",
+    "fault: bit rot",
+    "data given up",
     "fault: client reset",
     "fault: client silent",
     "fault: ambush",

@@ -29,9 +29,27 @@ class DurableHistory:
         self._name_syncs = -1
         self._newest_first: list[Inode] = []
         self._snapshots: list[tuple[int, Inode]] = []
+        self._lost: tuple[int, frozenset[int]] | None = None
+
+    def loses(self) -> None:
+        """The medium is about to lose something; call it before.
+
+        What the member has acknowledged goes on to count, as it does for a leader that has heard of it: the
+        member says nothing more until it has got everything anew.
+        """
+        self.holds(0)
+        zxids = {zxid for inode in self._newest_first for zxid in self._zxids(inode)}
+        whole = [zxid for zxid, inode in self._snapshots if not inode.pending]
+        self._lost = (max(whole, default=-1), frozenset(zxids))
+
+    def is_whole(self) -> None:
+        """The member has its data from a leader."""
+        self._lost = None
 
     def holds(self, zxid: int) -> bool:
         """Whether a txn is in a log, or in a snapshot that comes after it."""
+        if self._lost is not None:
+            return zxid <= self._lost[0] or zxid in self._lost[1]
         disk = self._member.disk
         if disk is not self._disk or disk.name_syncs != self._name_syncs:
             self._list_files(disk)

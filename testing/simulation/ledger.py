@@ -205,17 +205,21 @@ class Ledger:
             self.order.append(committed)
             self._committed(self.txns[committed])
 
-    def must_contain(self, sid: Sid, zxid: int, why: str) -> None:
-        """A history that ends with this txn must hold everything committed."""
-        if self.position.get(zxid) == len(self.order) - 1:
-            return
+    def must_contain(self, sid: Sid, zxid: int, epoch: int) -> None:
+        """The history with which a leader begins must hold what epochs before its own have committed.
+
+        A later one may have committed more by now: an answer may be taken in long after it was given, for
+        instance by a process that was stopped, and nothing comes of such an epoch.
+        """
+        tip = next((txn for txn in reversed(self.order) if epoch_of(Zxid(txn)) < epoch), 0)
         behind = zxid
         while behind not in self.position:
             behind = self.txns[behind].parent
-        if behind != self.tip:
+        if self.position[behind] < self.position[tip]:
             raise Violation(
                 "Agreement",
-                f"{why}: {sid} has 0x{hex64(behind)}, then 0x{hex64(zxid)}; committed is 0x{hex64(self.tip)}",
+                f"{sid} leads epoch {epoch} and has 0x{hex64(behind)}, then 0x{hex64(zxid)}; committed is"
+                f" 0x{hex64(tip)}",
             )
 
     def must_hold_base(self, sid: Sid, epoch: int) -> None:

@@ -21,7 +21,7 @@ from ...quorum.learner import Learner, Phase
 from ...quorum.learner_handler import LearnerHandler
 from ...quorum.packet_connection import ProtocolError
 from ...quorum.packet_data import decode_int, encode_int
-from ...quorum.packets import ack, packet, proposal
+from ...quorum.packets import ack, packet
 from ...quorum.peer import QuorumPeer
 from ...quorum.phases import ZabState
 from ...quorum.proposals import Proposal, Proposals
@@ -49,12 +49,12 @@ _logged = Learner.logged
 def ack_before_fsync(self: Learner, entry: Entry) -> None:
     _log(self, entry)
     if not self.is_observer:
-        self.send(ack(entry.header.zxid))
+        self.send(ack(entry.zxid))
 
 
-def logged_without_ack(self: Learner, request: Request) -> None:
+def logged_without_ack(self: Learner, requests: list[Request]) -> None:
     if self.phase is Phase.SAVING:
-        _logged(self, request)
+        _logged(self, requests)
 
 
 def save_without_waiting(self: Learner) -> None:
@@ -319,8 +319,7 @@ def no_end_of_epochs(self: Leader, request: Request) -> None:
     payload = payload_of(request)
     self.last_proposed = request.zxid
     self._outstanding.add(Proposal(request.zxid, request, payload, self._verifiers()))
-    for handler in self.forwarding:
-        handler.send_proposal(request.zxid, proposal(request.zxid, payload))
+    self.broadcast.propose(request.zxid, payload)
     self.peer.log.log(request, payload)
 
 

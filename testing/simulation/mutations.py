@@ -14,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
-from ...quorum import learner_handler
+from ...quorum import damage, learner_handler
 from ...quorum.cnx_manager import QuorumCnxManager
 from ...quorum.committed_log import CommittedLog
+from ...quorum.election import FastLeaderElection
 from ...quorum.leader import Leader
 from ...quorum.learner import Learner
 from ...quorum.learner_handler import LearnerHandler
@@ -34,6 +35,7 @@ from ...server.sessions import SessionTracker
 from ...storage.epoch_files import EpochFiles
 from ...storage.txn_log import TxnLog
 from . import mistakes as wrong
+from . import mistakes_damage as harm
 
 
 class Mutation(NamedTuple):
@@ -60,6 +62,17 @@ def applied(name: str) -> Iterator[None]:
 
 
 MUTATIONS: Final[tuple[Mutation, ...]] = (
+    Mutation(
+        "a damaged member votes with what it can still read", ((damage, "lose_trust", harm.cut_damage_off),)
+    ),
+    Mutation(
+        "a damaged member votes with nothing",
+        (
+            (FastLeaderElection, "start", harm.start_with_nothing),
+            (QuorumPeer, "last_zxid", property(harm.zxid_of_the_tree)),
+        ),
+        "ZOOKEEPER-2325",
+    ),
     Mutation(
         "currentEpoch before the txns", ((Learner, "_save", wrong.epoch_before_txns),), "ZOOKEEPER-4643"
     ),

@@ -5,7 +5,9 @@ or receiver at that moment or shortly after, because chance alone seldom meets t
 epoch changes hands.
 
 Nothing here goes beyond what the protocol tolerates. Any number of machines may stop at any time, and what
-was not synced may be lost; but a disk is only wiped while all other voters hold everything it held.
+was not synced may be lost; but a disk is only wiped while all other voters hold everything it held. A disk
+may rot whatever the others hold: the start finds out, and the member has no say until it is whole again. Of
+the voters that happens to one at a time, and not to one whose vote is needed in every quorum.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ...jute.codes import PacketType
-from ...storage.sim_disk import SimDisk, disk_full, io_error
+from ...storage.sim_disk import KEEP_ALL, SimDisk, disk_full, io_error
 from .member import ELECTION_PORT, QUORUM_PORT, SimMember
 from .network import Stream
+from .rot import rot
 
 if TYPE_CHECKING:
     from .client import SimClient
@@ -71,6 +74,7 @@ class Nemesis:
             "clock rate": self._clock_rate,
             "wall clock jump": self._wall_jump,
             "wipe": self._wipe,
+            "bit rot": self._rot,
             "client reset": self._client_reset,
             "client silent": self._client_silent,
             "ambush": self._ambush,
@@ -83,6 +87,7 @@ class Nemesis:
         self._ambush_count = 0
         self._ambush_strike: Callable[[SimMember, SimMember], None] = lambda sender, receiver: None
         self._wiped: set[SimMember] = set()
+        """Voters that have lost their data, by wiping or rot, and have not got it back."""
 
     # -- time ----------------------------------------------------------------------------------------
 
@@ -222,7 +227,7 @@ class Nemesis:
 
     def _wipe(self) -> bool:
         """A voter loses its disk, while all others have what it had; an observer whenever it likes."""
-        self._wiped = {member for member in self._wiped if not self._is_synced(member)}
+        self._look_at_the_wiped()
         victim = self._random.choice(list(self.world.members.values()))
         voters = self.world.plan.verifier.voters
         if victim.sid in voters and (self._wiped or not self._may_wipe(victim)):
@@ -233,6 +238,37 @@ class Nemesis:
             self._wiped.add(victim)
         self._boot_after(victim, self._a_while_ms())
         return True
+
+    def _rot(self) -> bool:
+        """A member stops, and its disk loses something of what it had synced before it starts again."""
+        self._look_at_the_wiped()
+        victim = self._random.choice(list(self.world.members.values()))
+        is_voter = victim.sid in self.world.plan.verifier.voters
+        if is_voter and (self._wiped or not self._is_quorum_without(victim)):
+            return False
+        if self._random.random() < 0.5:
+            victim.lose_power()
+        else:
+            victim.kill()
+        victim.disk = victim.disk.crashed(KEEP_ALL)  # after a kill the kernel has written it all
+        durable = self.observer.durable[victim.sid]
+        durable.loses()
+        done = rot(victim.disk, self.world.plan.config, self._random)
+        if not done:
+            durable.is_whole()
+        else:
+            self.observer.note(victim, f"rot: {done}")
+            if is_voter:
+                self._wiped.add(victim)
+        self._boot_after(victim, self._a_while_ms())
+        return bool(done)
+
+    def _look_at_the_wiped(self) -> None:
+        self._wiped = {member for member in self._wiped if not self._is_synced(member)}
+
+    def _is_quorum_without(self, victim: SimMember) -> bool:
+        verifier = self.world.plan.verifier
+        return verifier.contains_quorum(set(verifier.voters) - {victim.sid})
 
     def _is_synced(self, member: SimMember) -> bool:
         peer = member.peer
@@ -247,7 +283,7 @@ class Nemesis:
             if sid in self.world.plan.verifier.voters and member is not victim
         ]
         # Without its disk it may have no vote until it has followed somebody.
-        if not self.world.plan.verifier.contains_quorum({member.sid for member in others}):
+        if not self._is_quorum_without(victim):
             return False
         if not self._is_synced(victim):
             return False

@@ -14,6 +14,7 @@ from ...quorum.leader import COUNTER_MAX, Leader
 from ...quorum.learner import Learner, Phase
 from ...quorum.peer import QuorumPeer
 from ...quorum.phases import ZabState
+from ...server.request import Request
 from ...storage.errors import StorageError
 from ...storage.snap_log import RestorePlan
 from .durable import DurableHistory
@@ -115,7 +116,7 @@ class Observer(Watcher):
         self.ledger.distrusted_until.pop(member.sid, None)
 
     def _watch_storage(self, member: SimMember, peer: QuorumPeer) -> None:
-        storage, log = peer.storage, peer.storage.txn_log
+        storage = peer.storage
 
         def planned(make: Callable[..., RestorePlan]) -> Callable[..., RestorePlan]:
             def watched(*arguments: Any) -> RestorePlan:
@@ -126,21 +127,26 @@ class Observer(Watcher):
 
             return watched
 
-        append = log.append
-
-        def watched_append(zxid: int, payload: bytes) -> None:
-            self.logged(member, zxid, payload)
-            append(zxid, payload)  # type: ignore[arg-type]
-
         storage.open = planned(storage.open)  # type: ignore[method-assign]
         storage.truncate = planned(storage.truncate)  # type: ignore[method-assign]
-        log.append = watched_append  # type: ignore[method-assign]
+
+    def _watch_log(self, member: SimMember, peer: QuorumPeer) -> None:
+        log = peer.log.log
+
+        def watched(request: Request, payload: bytes) -> None:
+            self.logged(member, request.zxid, payload)
+            log(request, payload)
+
+        peer.log.log = watched  # type: ignore[method-assign]
 
     def booted(self, member: SimMember) -> None:
         peer = member.peer
         assert peer is not None
         self._fresh_base.discard(member.sid)
-        if self.keeps_log(member):
+        self._watch_log(member, peer)
+        if peer.distrust is not None:
+            self.ledger.last[member.sid] = 0
+        elif self.keeps_log(member):
             self.ledger.must_hold_base(member.sid, peer.epochs.current)
         self.note(member, f"has 0x{hex64(peer.last_zxid)}, epoch {peer.epochs.current}")
 
@@ -202,11 +208,17 @@ class Observer(Watcher):
 
     def replaced(self, member: SimMember) -> None:
         """A member's tree is another one."""
+        peer = member.peer
+        assert peer is not None
+        if peer.distrust is not None and not peer.database.tree.last_processed_zxid:
+            # What it had is damaged; nothing has taken its place yet.
+            self._fresh_base.discard(member.sid)
+            self.ledger.last[member.sid] = self.ledger.delivered[member.sid] = 0
+            self.happened("data given up", member)
+            return
         if member.sid in self._fresh_base:
             self._fresh_base.discard(member.sid)
             return
-        peer = member.peer
-        assert peer is not None
         self.ledger.begins_with(member.sid, peer.database.tree.last_processed_zxid)
         # The leader went on changing its tree while it sent it.
         self.ledger.distrusted_until[member.sid] = self.ledger.tip
@@ -216,6 +228,8 @@ class Observer(Watcher):
     def after(self, member: SimMember) -> None:
         peer, seen = member.peer, self._seen[member.sid]
         assert peer is not None
+        if peer.distrust is None:
+            self.durable[member.sid].is_whole()
         role = peer.role
         if role is not seen.role:
             self._role_ended(member)
@@ -236,7 +250,7 @@ class Observer(Watcher):
     def _leads(self, member: SimMember, role: Leader) -> None:
         seen, ledger, sid = self._seen[member.sid], self.ledger, member.sid
         if role.epoch not in ledger.leaders:
-            ledger.must_contain(sid, ledger.last[sid], f"leads epoch {role.epoch}")
+            ledger.must_contain(sid, ledger.last[sid], role.epoch)
             self.happened("epoch established", member)
         ledger.established(sid, role.epoch)
         if role.phase is ZabState.BROADCAST and not seen.serving:

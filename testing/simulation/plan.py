@@ -140,6 +140,7 @@ FAULTS: dict[str, float] = {
     "clock rate": 1,
     "wall clock jump": 1,
     "wipe": 2,
+    "bit rot": 2,
     "client reset": 3,
     "client silent": 1,
     "ambush": 14,
@@ -184,6 +185,12 @@ def choose(seed: int) -> Plan:
         settings["extendedTypesEnabled"] = "true"
         settings["znode.container.checkIntervalMs"] = containers.choice((50, 300, 1000))
         settings["znode.container.maxPerMinute"] = containers.choice((300, 10_000, 100_000))
+    gathering = Random(f"{seed} group commit")
+    if gathering.random() < 0.1:
+        settings["flushDelay"] = gathering.choice((1, 10, 50, tick_ms))
+        settings["maxBatchSize"] = gathering.choice((0, 1, 2, 5, 1000))
+        if gathering.random() < 0.5:
+            settings["maxWriteQueuePollTime"] = gathering.choice((0, 1, 20, tick_ms))
     verifier = members_of(voters, observers)
     if chance() < 0.1:
         verifier = grouped(verifier, random)

@@ -234,9 +234,9 @@ def test_4925_a_follower_that_was_synchronised_has_no_hole_in_its_committed_log(
         story.boot(1)
         story.until_all_serve()
         client.set("/a", b"3")
+        story.until_equal()
         window = [zxid for zxid, _ in story.peer(1).committed.entries]
         assert window == list(range(window[0], window[-1] + 1)), "without a gap"
-        story.until_equal()
 
 
 def test_4925_a_stale_member_is_not_led_over_a_hole_by_a_leader_that_was_stale_itself() -> None:
