@@ -47,10 +47,10 @@ SINCE_39 = {
 }
 """Keys of `mntr` that 3.8 does not have."""
 
-NOT_KEPT = re.compile(
+IN_SETS = re.compile(
     r"_(?:read|write)_per_namespace$|_\d+_(?:ack_latency|learner_handler_qp_size|learner_handler_qp_time_ms)$"
 )
-"""Keys of `mntr` that only Java has: every request or packet would have to pay for them."""
+"""Keys of `mntr` of which there are several; where they come follows from hashes of their names."""
 
 EXACT_METRICS = (
     "zk_server_state",
@@ -168,20 +168,42 @@ def test_mntr_begins_with_version_and_state(pair: tuple[ServerProcess, ServerPro
     assert seen == expected == ["zk_version", "zk_server_state"]
 
 
-def kept(values: Iterable[str]) -> list[str]:
-    """Keys of `mntr` that both servers have, in their order."""
-    return [key for key in values if not NOT_KEPT.search(key)]
+def in_order(values: Iterable[str]) -> list[str]:
+    """Keys of `mntr` that have a fixed place."""
+    return [key for key in values if not IN_SETS.search(key)]
 
 
 def test_mntr_has_every_key_of_java_and_no_other(pair: tuple[ServerProcess, ServerProcess]) -> None:
-    expected, seen = (set(kept(monitor_values(server.port))) for server in pair)
+    expected, seen = (set(monitor_values(server.port)) for server in pair)
     assert seen - SINCE_39 == expected - SINCE_39
     assert seen & SINCE_39 == SINCE_39
+    assert "zk_cnt_x_read_per_namespace" in seen
+
+
+def test_mntr_has_every_key_of_java_after_much_has_happened(
+    new_reference: StartServer, new_subject: StartServer
+) -> None:
+    """Those included that come with the names of nodes, with quotas, and with what quotas refuse."""
+    answers = []
+    for make in (new_reference, new_subject):
+        with (
+            make(settings={**NO_SYNC, "enforceQuota": "true"}) as server,
+            Story(server.port, prefix="") as story,
+        ):
+            a = story.connect("a")
+            a(create("/x"), create("/y"), create("/y/z"), get_data("/x"), get_data("/y"))
+            a(get_data("/zookeeper/quota"), create("/zookeeper/quota/y"))
+            a(create("/zookeeper/quota/y/zookeeper_limits", b"count=1,bytes=5;countHardLimit=1"))
+            a(create("/zookeeper/quota/y/zookeeper_stats"), create("/y/more"), set_data("/y", b"123456"))
+            answers.append(set(monitor_values(server.port)))
+    expected, seen = answers
+    assert seen - SINCE_39 == expected - SINCE_39
+    assert {"zk_sum_y_write_per_namespace", "zk_y_quota_exceeded_error_per_namespace"} <= seen
 
 
 def test_mntr_has_the_order_of_java(pair: tuple[ServerProcess, ServerProcess]) -> None:
     """That of 3.9; 3.8 has fewer counters, and with them other hash tables."""
-    expected, seen = (kept(monitor_values(server.port)) for server in pair)
+    expected, seen = (in_order(monitor_values(server.port)) for server in pair)
     if pair[0].version < (3, 9):
         counters = seen.index("zk_watch_bytes")
         assert seen[:counters] == expected[:counters]

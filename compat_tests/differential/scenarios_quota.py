@@ -306,3 +306,25 @@ def quota_hard_nested(story: Story) -> None:
     a(create(quota_of("/")), create("/x"), create("/x/y"))
     a(*set_quota("/x", b"countHardLimit=1"), *set_quota("/x/y", b"countHardLimit=3"))
     a(create("/x/z"), create("/x/y/1"), create("/x/y/2"), create("/x/y/3"), counted("/x"), counted("/x/y"))
+
+
+@scenario(
+    "Quotas outlive the server: what was counted is counted on from, and enforced.",
+    settings=ENFORCED,
+    own_server=True,
+    pipelined=False,
+)
+def quota_restart(story: Story) -> None:
+    a = story.connect("a")
+    a(create(quota_of("/")), create("/x", b"12"), *set_quota("/x", b"countHardLimit=5,byteHardLimit=20"))
+    a(create("/x/y", b"345"), create("/x/gone", b"6"), multi(create("/x/m", b"7"), delete("/x/gone")))
+    a(create("/free"), *set_quota("/free", b"count=1,bytes=1"), create("/free/y", b"345"), counted("/free"))
+    a(set_data("/x/y", b"34"), counted("/x"))
+    story.restart_server()
+    b = story.connect("b")
+    b(counted("/x"), counted("/free"), create("/x/n", b"8"), create("/x/too", b"9"), counted("/x"))
+    b(set_data("/x/m", b"1" * 16), set_data("/x/m", b"1" * 15), delete("/x/n"), counted("/x"))
+    b(delete(limits_of("/x")), create("/x/more", b"1" * 30), create("/free/z", b"1"), counted("/free"))
+    story.restart_server()
+    c = story.connect("c")
+    c(counted("/x"), counted("/free"), create("/x/last"), create("/free/last"), counted("/free"))

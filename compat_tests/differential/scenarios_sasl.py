@@ -1,4 +1,5 @@
-"""SASL for clients' sessions: the exchange, what it earns, and requests that are refused without it."""
+"""SASL for clients' sessions: the exchange, what it earns, and requests that are refused without it, or
+without another identity that is asked for."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from zoolet.jute.data import ACL, Id
 from zoolet.jute.proto import ConnectRequest
 
 from .client import Client
+from .multi_operations import multi, multi_read
 from .operations import (
     CREATOR,
+    add_watch,
     auth,
     close_session,
     create,
@@ -21,11 +24,13 @@ from .operations import (
     set_acl,
     set_data,
     string,
+    sync,
     who_am_i,
 )
 from .sasl_client import SaslExchange, sasl
 from .scenario import scenario
 from .story import SESSION_TIMEOUT_MS, Story
+from .view import java_session_password
 
 JAAS = "-Djava.security.auth.login.config=FOLDER/jaas/server.conf"
 PROVIDER = "authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
@@ -404,3 +409,71 @@ def enforced_schemes(s: Story) -> None:
     c = introduced(s, "c")
     c(auth("ip", b""), get_data("/x"))
     c.expect_close()
+
+
+@scenario(
+    "enforce.auth.schemes of digest alone: each operation is refused without it, identification is not",
+    pipelined=False,
+    empty_tree=True,
+    settings=("enforce.auth.enabled=true", "enforce.auth.schemes=digest"),
+)
+def enforced_digest(s: Story) -> None:
+    requests = (
+        create("/x"),
+        get_data("/"),
+        set_data("/x", b"1"),
+        get_acl("/"),
+        multi(create("/x")),
+        multi_read(get_data("/")),
+        sync("/"),
+        add_watch("/"),
+        ping(),
+        who_am_i(),
+        close_session(),
+    )
+    for number, request in enumerate(requests):
+        a = introduced(s, f"a{number}")
+        a(request)
+        a.expect_close()
+    b = introduced(s, "b")
+    b(auth("digest", b"x:y"), *requests[:3], ping(), who_am_i(), auth("digest", b"z:y"), get_data("/x"))
+    c = introduced(s, "c")
+    c(auth("nosuch", b"x:y"))
+    c.expect_close()
+
+
+@scenario(
+    "enforce.auth.schemes of ip: everybody has an address",
+    pipelined=False,
+    settings=("enforce.auth.enabled=true", "enforce.auth.schemes=ip"),
+)
+def enforced_address(s: Story) -> None:
+    a = introduced(s, "a")
+    a(create("/x"), get_data("/x"), who_am_i())
+
+
+@scenario(
+    "enforce.auth.schemes without enforce.auth.enabled are not enforced",
+    pipelined=False,
+    settings=("enforce.auth.schemes=digest",),
+)
+def schemes_not_enforced(s: Story) -> None:
+    a = introduced(s, "a")
+    a(create("/x"), get_data("/x"))
+
+
+@scenario(
+    "enforced schemes: a session's identity is needed again on its next connection",
+    pipelined=False,
+    empty_tree=True,
+    settings=("enforce.auth.enabled=true", "enforce.auth.schemes=digest"),
+)
+def enforced_on_each_connection(s: Story) -> None:
+    a = introduced(s, "a")
+    a(auth("digest", b"x:y"), create("/x"))
+    a.drop()
+    b = s.unconnected("b")
+    frame = ConnectRequest(0, 0, SESSION_TIMEOUT_MS, a.session_id, java_session_password(a.session_id), False)
+    b.handshake(frame.encode())
+    b(get_data("/x"))
+    b.expect_close()
