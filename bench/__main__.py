@@ -6,11 +6,13 @@ ratios. Ends with status 1 if a row failed, 2 if nothing could be measured at al
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from types import FrameType
@@ -23,7 +25,7 @@ from .errors import BenchError
 from .kinds import DEBIAN_CLASSPATH, Java, ServerKind, Zoolet
 from .lab import Lab, Pace
 from .loadgen import LoadGen
-from .machine import describe_machine, describe_server, filesystem_of
+from .machine import describe_machine, describe_server, filesystem_of, keep_bytecode
 from .metrics import Readings
 from .report import Report, format_number
 from .row import Row
@@ -101,6 +103,7 @@ def main(
         except BenchError as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(2)
+        keep_bytecode(work / "bytecode", os.environ)
         report = Report(
             {
                 **describe_machine(work),
@@ -111,6 +114,8 @@ def main(
             }
         )
         try:
+            for kind in kinds:
+                _start_once(Lab(kind, loadgen, work, pace, properties))
             for number in range(1, int(report.environment["rounds"]) + 1):
                 for _, group in groupby(rows, key=lambda row: row.group):
                     members = list(group)
@@ -125,6 +130,12 @@ def main(
             with click.open_file(file, "w") as out:
                 out.write(text)
     sys.exit(1 if report.failures else 0 if report.lines else 2)
+
+
+def _start_once(lab: Lab) -> None:
+    """Before anything is measured: fills the page cache, and the folder of Python's bytecode."""
+    with lab, suppress(BenchError, OSError):  # the rows will tell
+        lab.fresh_server().start()
 
 
 def _measure(report: Report, lab: Lab, rows: list[Row], console: Console, *, prefix: str) -> None:

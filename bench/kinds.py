@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,8 @@ MAIN_CLASS = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 VERSION_CLASS = "org.apache.zookeeper.version.VersionInfoMain"
 JAVA_HEAP = "-Xmx1000m"
 """What zkServer.sh of the original sets when the user sets nothing (ZK_SERVER_HEAP=1000)."""
+JAVA_LARGE_HEAP = "-Xmx4000m"
+"""For a million nodes, which the usual heap does not hold (ZK_SERVER_HEAP=4000)."""
 DEBIAN_CLASSPATH = ":".join(
     f"/usr/share/java/{jar}.jar"
     for jar in ("zookeeper", "slf4j-nop", "netty-all", "netty-codec", "netty-resolver")
@@ -32,6 +34,9 @@ class ServerKind(Protocol):
     def command(self, properties: Mapping[str, str], config: Path) -> list[str]:
         """The command line of a server with these system properties."""
 
+    def for_large_trees(self) -> ServerKind:
+        """The same with memory for a million nodes."""
+
     def version_commands(self) -> Mapping[str, list[str]]:
         """Commands whose last line tells what is being measured, by the name of that fact."""
 
@@ -46,11 +51,16 @@ class Java:
     executable: str
     classpath: str
     name: str = "java"
+    heap: str = JAVA_HEAP
 
     def command(self, properties: Mapping[str, str], config: Path) -> list[str]:
         """See ``ServerKind``."""
         defines = [f"-D{name}={value}" for name, value in properties.items()]
-        return [self.executable, JAVA_HEAP, *defines, "-cp", self.classpath, MAIN_CLASS, str(config)]
+        return [self.executable, self.heap, *defines, "-cp", self.classpath, MAIN_CLASS, str(config)]
+
+    def for_large_trees(self) -> ServerKind:
+        """See ``ServerKind``."""
+        return replace(self, heap=JAVA_LARGE_HEAP)
 
     def version_commands(self) -> Mapping[str, list[str]]:
         """See ``ServerKind``."""
@@ -87,6 +97,10 @@ class Zoolet:
             *(f"-D{name}={value}" for name, value in properties.items()),
             str(config),
         ]
+
+    def for_large_trees(self) -> ServerKind:
+        """See ``ServerKind``: it takes what it needs."""
+        return self
 
     def version_commands(self) -> Mapping[str, list[str]]:
         """See ``ServerKind``."""

@@ -30,6 +30,16 @@ class Pace:
     warmup_ms: int
 
 
+@dataclass(frozen=True)
+class GrownTree:
+    """A tree that several rows use: ``count`` nodes below ``parent``, and the logs of their creation."""
+
+    parent: str
+    count: int
+    dirs: int
+    logs: frozenset[Path]
+
+
 @dataclass
 class Lab:
     """Ends its servers and removes their files on exit, whatever happened."""
@@ -39,6 +49,8 @@ class Lab:
     directory: Path
     pace: Pace
     properties: Mapping[str, str] = field(default_factory=dict)
+    grown_tree: GrownTree | None = None
+    """What the rows of a group have put into the current server; gone with it."""
     _server: Server | None = None
     _ensemble: Ensemble | None = None
     _warm: bool = False
@@ -48,6 +60,11 @@ class Lab:
     def fresh_server(self) -> Server:
         """A server with an empty data directory, not started; the one before it is stopped and removed."""
         self._server = Server(self.kind, self._fresh_directory(), self.properties)
+        return self._server
+
+    def fresh_large_server(self) -> Server:
+        """As ``fresh_server``, for a tree that does not fit into the usual memory of a JVM."""
+        self._server = Server(self.kind.for_large_trees(), self._fresh_directory(), self.properties)
         return self._server
 
     def fresh_ensemble(self) -> Ensemble:
@@ -128,7 +145,7 @@ class Lab:
     def close(self) -> None:
         """Ends the servers, if any, and removes their files."""
         server, ensemble = self._server, self._ensemble
-        self._server, self._ensemble, self._warm = None, None, False
+        self._server, self._ensemble, self._warm, self.grown_tree = None, None, False, None
         for running in (server, ensemble):
             if running is not None:
                 running.stop()

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import MutableMapping
 from pathlib import Path
 
 from .kinds import ServerKind
@@ -28,6 +29,15 @@ def describe_machine(directory: Path) -> dict[str, str | int | float]:
 def describe_server(kind: ServerKind) -> dict[str, str]:
     """What the programs say about their versions, or why they do not."""
     return {name: _last_line(command) for name, command in kind.version_commands().items()}
+
+
+def keep_bytecode(directory: Path, environment: MutableMapping[str, str]) -> None:
+    """Let Python programs keep compiled sources there, as they do next to an installed package's sources.
+
+    Otherwise, in a checkout or with ``PYTHONDONTWRITEBYTECODE`` set, every start would compile them.
+    """
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PYTHONPYCACHEPREFIX"] = str(directory)
 
 
 def filesystem_of(directory: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from . import ensemble_rows, metrics
+from . import ensemble_rows, large_tree_rows, metrics
 from .client import RawClient
 from .errors import BenchError
 from .lab import KEYS, KEYS_PARENT, Lab
@@ -225,7 +225,7 @@ def _table() -> tuple[Row, ...]:
             is_long=True,
         ),
     ]
-    return (*rows, *ensemble_rows.ROWS)
+    return (*rows, *large_tree_rows.ROWS, *ensemble_rows.ROWS)
 
 
 ROWS = _table()

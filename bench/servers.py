@@ -131,6 +131,14 @@ class ServerProcess:
                 total += path.stat().st_size
         return total
 
+    def snapshots(self) -> set[Path]:
+        """The snapshots in the data directory; Java's may still grow."""
+        return set((self.data_dir / "version-2").glob("snapshot.*"))
+
+    def logs(self) -> set[Path]:
+        """The files of the transaction log."""
+        return set((self.data_dir / "version-2").glob("log.*"))
+
     def log_tail(self) -> str:
         """The last lines of what it printed, indented, for the end of an error's text."""
         lines = (self.directory / "server.log").read_text(errors="replace").splitlines()[-5:]

@@ -29,6 +29,9 @@ class FakeKind:
         )
         return [sys.executable, "-c", code, str(config)]
 
+    def for_large_trees(self) -> FakeKind:
+        return self
+
     def version_commands(self) -> Mapping[str, list[str]]:
         return {}
 
