@@ -8,6 +8,7 @@ The rules of recovery (spec of the original, tightened where it loses data):
 - inside an epoch a log continues with the transaction behind the last one of the log (or snapshot) before it,
   otherwise records that were once complete are missing
 - an empty newest log is passed over; an empty older one, or a header that is cut off, is damage
+- a log must reach as far as it was known to reach when the next one was begun, whatever the epochs
 - what the watermark vouches for must be there; what looks like damage beyond it is the tail of a batch that
   nobody was told about (see `watermark`)
 """
@@ -21,7 +22,7 @@ from .disk import Disk
 from .errors import Corrupt
 from .file_names import StoredFile, list_logs, log_name
 from .log_record import FILE_HEADER_BYTES, Ending, LogEntry, LogScanner, Verdict, header_problem
-from .watermark import WATERMARK_FILE, Watermark
+from .watermark import WATERMARK_FILE, Watermark, WatermarkFile
 
 ZXID_MAX = (1 << 63) - 1
 
@@ -60,6 +61,7 @@ class LogReader:
         self._from_zxid = from_zxid
         self._to_zxid = to_zxid
         self._watermark = watermark
+        self._ends = WatermarkFile(disk, directory).ends()
         self._cut = cut
         self._entries = self._iterate()
         self.torn_tails: list[tuple[str, Verdict]] = []
@@ -147,6 +149,16 @@ class LogReader:
                 f"it is missing, but {WATERMARK_FILE} says that everything up to zxid 0x{hex64(mark.zxid)}"
                 " was there and acknowledged",
             )
+        there = {log.zxid for log in self._logs}
+        for end in self._ends.values():
+            if end.next_zxid in there and end.log_zxid not in there and last_zxid < end.zxid:
+                raise Corrupt(
+                    f"{self._directory}/{log_name(end.log_zxid)}",
+                    0,
+                    last_zxid,
+                    f"it is missing, but {WATERMARK_FILE} says that everything up to zxid"
+                    f" 0x{hex64(end.zxid)} was in it when {log_name(end.next_zxid)} was begun",
+                )
         # A snapshot of the beginning of an epoch says nothing: where its first txn was set by
         # `testingonly.initialZxid` it is far from 1.
         if last_zxid < 0 or (last_zxid and not counter_of(Zxid(last_zxid))):
@@ -161,6 +173,15 @@ class LogReader:
         Nothing is missing either if the caller did not ask for what lies between the two files.
         """
         expected = (verdict.zxid if verdict.zxid >= 0 else log.zxid - 1) + 1
+        end = self._ends.get(log.zxid)
+        if end is not None and end.next_zxid == following.zxid and max(expected, self._from_zxid) <= end.zxid:
+            raise Corrupt(
+                log.path,
+                verdict.offset,
+                verdict.zxid,
+                f"{verdict.reason or 'nothing but zeros'}, but {WATERMARK_FILE} says that everything up to"
+                f" offset {end.offset}, zxid 0x{hex64(end.zxid)}, was there when {following.name} was begun",
+            )
         if following.zxid > max(expected, self._from_zxid) and following.zxid >> 32 == expected >> 32:
             reason = f"{verdict.reason}, and {following.name}" if verdict.reason else following.name
             raise Corrupt(

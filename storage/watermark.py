@@ -8,13 +8,20 @@ below that point is damage; whatever is found above it is the tail of a batch th
 
     file := slot at 0, slot at 512                   written in turn, so that one of them is always whole;
                                                      both when a log is begun
+            32 ends at 1024, 64 bytes each           one for each log that another one followed, the oldest
+                                                     makes way
     slot := sequence, first zxid of the log, end offset, last zxid (longs), CRC-32 of these (int)
+    end  := a log's last slot without CRC, first zxid of the log that followed (long), CRC-32 of these (int)
+
+An end is the last mark of a log whose successor was begun. Inside an epoch a log must continue the one
+before; between epochs nothing but its end tells that its last records are there, or that it is.
 
 The side file is not synced with every batch. It survives the death of the process all the same, and after a
 power failure it may be late: then it promises less than is there, which is safe, because what lies between
 was synced and reads back. It is synced when a log is begun and when the server stops.
 
-The original ignores the file. If it went on with the folder there is a newer log, and the mark says nothing.
+The original ignores the file. If it went on with the folder there is a newer log, and the mark says nothing;
+an end says nothing unless the log that followed is the next one still, since the original may have cut it.
 """
 
 from __future__ import annotations
@@ -31,6 +38,11 @@ _SLOT: Final = Struct(">QQQQ")
 _CRC: Final = Struct(">I")
 _SLOT_BYTES: Final = _SLOT.size + _CRC.size
 _SECOND_SLOT: Final = 512
+_END: Final = Struct(">QQQQQ")
+_ENDS_AT: Final = 1024
+_END_BYTES: Final = 64
+_ENDS_MAX: Final = 32
+_FILE_BYTES: Final = _ENDS_AT + _END_BYTES * _ENDS_MAX
 
 
 class Watermark(NamedTuple):
@@ -40,6 +52,19 @@ class Watermark(NamedTuple):
     log_zxid: int
     offset: int
     zxid: int
+
+
+class LogEnd(NamedTuple):
+    """When the log of `next_zxid` was begun, the one of `log_zxid` ended with `zxid`, at byte `offset`.
+
+    Or later, but not before.
+    """
+
+    sequence: int
+    log_zxid: int
+    offset: int
+    zxid: int
+    next_zxid: int
 
 
 class WatermarkFile:
@@ -54,14 +79,22 @@ class WatermarkFile:
 
     def read(self) -> Watermark | None:
         """The newest mark that reads back whole; None if there is none."""
+        image = self._image()
+        slots = [_decode(image[offset : offset + _SLOT_BYTES]) for offset in (0, _SECOND_SLOT)]
+        return max((slot for slot in slots if slot is not None), default=None)
+
+    def ends(self) -> dict[int, LogEnd]:
+        """How older logs ended, by the zxid in their names; what does not read back is left out."""
+        return {end.log_zxid: end for end in sorted(_ends_in(self._image()).values())}
+
+    def _image(self) -> bytes:
         if not self._disk.exists(self.path):
-            return None
+            return b""
         file = self._disk.open(self.path)
         try:
-            slots = [_decode(file.pread(_SLOT_BYTES, offset)) for offset in (0, _SECOND_SLOT)]
+            return file.pread(_FILE_BYTES, 0)
         finally:
             file.close()
-        return max((slot for slot in slots if slot is not None), default=None)
 
     def prepare(self) -> None:
         """Have the file there, with the marks it has. Its name is durable once the folder is synced."""
@@ -82,13 +115,22 @@ class WatermarkFile:
     def begin(self, log_zxid: int, offset: int, zxid: int) -> None:
         """The first mark of a log, in both slots, durably: later ones are not synced.
 
-        A power failure may tear one of these, and the other must not be that of the log before.
+        A power failure may tear one of these, and the other must not be that of the log before, which becomes
+        an end.
         """
         self.write(log_zxid, offset, zxid)
         file = self._file
         assert file is not None
         here, there = (_SECOND_SLOT, 0) if self._sequence & 1 else (0, _SECOND_SLOT)
-        file.pwrite(file.pread(_SLOT_BYTES, here), there)
+        image = bytearray(file.pread(_FILE_BYTES, 0).ljust(_FILE_BYTES, b"\0"))
+        before = _decode(image[there : there + _SLOT_BYTES])
+        if before is not None and before.log_zxid < log_zxid:
+            ends = _ends_in(image)
+            place = min(range(_ENDS_MAX), key=lambda index: ends[index].sequence if index in ends else 0)
+            start, end = _ENDS_AT + place * _END_BYTES, _END.pack(*before, log_zxid)
+            image[start : start + _END.size + _CRC.size] = end + _CRC.pack(crc32(end))
+        image[there : there + _SLOT_BYTES] = image[here : here + _SLOT_BYTES]
+        file.pwrite(bytes(image), 0)
         file.fdatasync()
 
     def sync(self) -> None:
@@ -110,7 +152,20 @@ class WatermarkFile:
             self._file = None
 
 
-def _decode(data: bytes) -> Watermark | None:
+def _ends_in(image: bytes | bytearray) -> dict[int, LogEnd]:
+    """The ends that read back whole, by their place."""
+    ends: dict[int, LogEnd] = {}
+    for index in range(_ENDS_MAX):
+        start = _ENDS_AT + index * _END_BYTES
+        data = image[start : start + _END.size + _CRC.size]
+        if len(data) == _END.size + _CRC.size:
+            end = LogEnd(*_END.unpack_from(data))
+            if end.sequence and crc32(data[: _END.size]) == _CRC.unpack_from(data, _END.size)[0]:
+                ends[index] = end
+    return ends
+
+
+def _decode(data: bytes | bytearray) -> Watermark | None:
     if len(data) < _SLOT_BYTES or crc32(data[: _SLOT.size]) != _CRC.unpack_from(data, _SLOT.size)[0]:
         return None
     mark = Watermark(*_SLOT.unpack_from(data))

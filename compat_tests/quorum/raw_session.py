@@ -49,6 +49,17 @@ class Refused(Exception):
     """The server answered the handshake with session 0: expired, or a wrong password."""
 
 
+def _wake(port: int) -> None:
+    """Ask for a session that nobody wants.
+
+    Java 3.8's CommitProcessor now and then overlooks the commit of a new session until another request comes
+    (see ``ask_all``), and there is no ping before there is a session.
+    """
+    with FrameConnection(port) as other:
+        other.send_frames(ConnectRequest(0, 0, 4000, 0, bytes(16), False).encode())
+        other.has_frame(_PING_AFTER_S)
+
+
 class RawSession:
     """A session on the server at 127.0.0.1:`port`. Leaving the context drops the connection, no more."""
 
@@ -61,6 +72,8 @@ class RawSession:
             self.connection.send_frames(
                 ConnectRequest(0, 0, timeout_ms, session_id, password, False).encode()
             )
+            if not self.connection.has_frame(_PING_AFTER_S):
+                _wake(port)
             response = ConnectResponse.parse(self.connection.read_frame(PATIENCE_S))
             if not response.sessionId:
                 raise Refused(f"session 0x{session_id:x}")

@@ -177,3 +177,77 @@ def test_after_a_power_loss_the_mark_never_promises_too_much(
     after = disk.crashed(survival)
     assert recovered(after) == list(range(1, zxid + 1))
     assert after.get(f"{FOLDER}/log.1").startswith(FILE_HEADER)
+
+
+NEXT_EPOCH = 1 << 32 | 1
+
+
+def epochs(disk: SimDisk) -> TxnLog:
+    """Two txns of one epoch, and a log with two of the next one."""
+    log = open_log(disk)
+    write(log, 1)
+    write(log, 2)
+    log.roll()
+    write(log, NEXT_EPOCH)
+    write(log, NEXT_EPOCH + 1)
+    return log
+
+
+def test_the_end_of_an_epochs_log_is_missed_though_its_zxids_would_not_tell(disk: SimDisk) -> None:
+    """Zeros at the end of a log look like its end, and behind an epoch's last txn any epoch may follow."""
+    log = epochs(disk)
+    assert recovered(disk) == [1, 2, NEXT_EPOCH, NEXT_EPOCH + 1]
+    content = disk.get(f"{FOLDER}/log.1")
+    second = len(log_bytes(payload(1)))
+    disk.put(f"{FOLDER}/log.1", content[:second] + bytes(len(content) - second))
+    with pytest.raises(Corrupt, match=r"log\.1 .* zxid 0x0*2, was there when log\.100000001 was begun"):
+        recovered(disk)
+    with pytest.raises(Corrupt, match="was there when"):
+        list(log.read(1))
+    assert [entry.zxid for entry in open_log(disk).recover(3)] == [
+        NEXT_EPOCH,
+        NEXT_EPOCH + 1,
+    ]  # not asked for
+
+
+def test_a_missing_log_of_a_whole_epoch_is_damage(disk: SimDisk) -> None:
+    log = epochs(disk)
+    log.roll()
+    write(log, 2 << 32 | 1)
+    disk.unlink(f"{FOLDER}/log.100000001")
+    with pytest.raises(Corrupt, match=r"log\.100000001 .* it is missing"):
+        recovered(disk)
+    assert [entry.zxid for entry in open_log(disk).recover(NEXT_EPOCH + 2)] == [2 << 32 | 1]
+
+
+def test_logs_that_were_purged_are_not_missed(disk: SimDisk) -> None:
+    epochs(disk)
+    disk.unlink(f"{FOLDER}/log.1")
+    assert [entry.zxid for entry in open_log(disk).recover(3)] == [NEXT_EPOCH, NEXT_EPOCH + 1]
+
+
+def test_a_log_that_the_original_has_cut_and_continued_is_no_damage(disk: SimDisk) -> None:
+    """Its leader said TRUNC: it cuts the file, removes those behind it, and begins one of another epoch."""
+    epochs(disk)
+    disk.unlink(f"{FOLDER}/log.100000001")
+    disk.put(f"{FOLDER}/log.1", disk.get(f"{FOLDER}/log.1")[: len(log_bytes(payload(1)))])
+    disk.put(f"{FOLDER}/log.200000001", log_bytes(payload(2 << 32 | 1)))
+    assert recovered(disk) == [1, 2 << 32 | 1]
+
+
+def test_the_ends_of_many_logs_are_known(disk: SimDisk) -> None:
+    log = open_log(disk)
+    for epoch in range(1, 50):
+        write(log, epoch << 32 | 1)
+        log.roll()
+    ends = WatermarkFile(disk, FOLDER).ends()
+    assert list(ends) == [epoch << 32 | 1 for epoch in range(17, 49)]
+    assert all(end.next_zxid == end.log_zxid + (1 << 32) for end in ends.values())
+
+
+def test_history_that_was_cut_has_no_ends(disk: SimDisk) -> None:
+    log = epochs(disk)
+    log.truncate(1)
+    assert WatermarkFile(disk, FOLDER).ends() == {}
+    write(log, 2 << 32 | 1)
+    assert recovered(disk) == [1, 2 << 32 | 1]

@@ -95,7 +95,7 @@ def test_a_damaged_snapshot_is_found_where_recovery_passes_it_over(tmp_path: Pat
 def test_a_missing_log_is_found(tmp_path: Path) -> None:
     folder = our_folder(tmp_path, range(1, 4), range(4, 7), range(7, 10))
     Path(folder.log_directory, "log.4").unlink()
-    assert "does not continue with 0x4" in texts(folder, Level.BAD)[0]
+    assert "it is missing" in texts(folder, Level.BAD)[0]
 
 
 def test_misplaced_files_leftovers_and_strangers_are_told_of(tmp_path: Path) -> None:
