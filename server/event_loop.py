@@ -140,7 +140,7 @@ class EventLoop:
         self._epoll = select.epoll()
         self._log_fd = log_thread.fileno()
         self._epoll.register(self._log_fd, _IN)
-        self._heartbeats = Heartbeats(self._epoll, self._streams)
+        self._heartbeats = Heartbeats(self._epoll, self._streams, self._by_endpoint, core.dirty)
         self._turn_ends = 0.0
         self._reading = True
         descriptors = file_descriptors_max()
@@ -468,6 +468,8 @@ class EventLoop:
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
             self._send(stream, memoryview(data))
+            if len(data) > BULK_BYTES:
+                self._core.pauses.take()  # hundreds may be sent a long event
 
     def _drop_overdue(self) -> None:
         """Whoever does not take the last bytes does not get them."""

@@ -3,7 +3,8 @@
 Every ``EVERY_S`` of such a request the sockets that have something to read are looked at without taking
 anything from them. Where a whole ping is in front, and its connection waits for nothing (``pings``), it is
 taken and answered. Everything else stays where it is, in the system's buffers, until the request is through:
-no other request is begun, nobody is let in, nobody is cut off.
+no other request is begun, nobody is let in, nobody is cut off. First of all what was answered just before the
+long request goes out: it would wait for the end of the turn, which may bring several of them.
 
 Not heard in a pause: clients behind TLS, whose pings can't be told from other bytes without decrypting them,
 and members of the ensemble, who are patient for longer than a request can take.
@@ -16,16 +17,20 @@ import select
 import socket
 import time
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final, Protocol
 
 from .connection import ServerConnection
-from .endpoint import Endpoint
+from .endpoint import Dirty, Endpoint
 from .pings import PING_BYTES, answer_ping, is_ping
 
 EVERY_S: Final = 0.01
 """How long nobody is heard at the most, but for steps that can't be divided."""
 SOCKETS_MAX: Final = 512
 """How many are looked at in a pause; the others come first in the next one."""
+SENT_MAX: Final = 64
+SHORT_BYTES: Final = 4096
+"""So many connections with no more than this to say are sent what they wait for."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ class Stream(Protocol):
     socket: socket.socket
     endpoint: Endpoint
     unsent: memoryview | None
+    muted: bool
 
 
 class Heartbeats:
@@ -44,11 +50,21 @@ class Heartbeats:
     Args:
         epoll: has all sockets.
         streams: by file descriptor.
+        by_endpoint: the same.
+        dirty: endpoints that have something to say.
     """
 
-    def __init__(self, epoll: select.epoll, streams: Mapping[int, Stream]) -> None:
+    def __init__(
+        self,
+        epoll: select.epoll,
+        streams: Mapping[int, Stream],
+        by_endpoint: Mapping[Endpoint, Stream],
+        dirty: Dirty,
+    ) -> None:
         self._epoll = epoll
         self._streams = streams
+        self._by_endpoint = by_endpoint
+        self._dirty = dirty
         self.due_s = 0.0
         """When the next pause is taken, by the clock that never jumps."""
 
@@ -63,6 +79,19 @@ class Heartbeats:
             self.due_s = time.monotonic() + EVERY_S
 
     def _answer(self) -> None:
+        for endpoint in [*islice(self._dirty, SENT_MAX)]:
+            stream = self._by_endpoint.get(endpoint)
+            if (
+                stream is not None
+                and stream.endpoint is endpoint  # and not what is behind TLS
+                and isinstance(endpoint, ServerConnection)
+                and endpoint.core.engaged is not endpoint
+                and endpoint.out
+                and endpoint.unsent_bytes <= SHORT_BYTES
+                and stream.unsent is None
+                and not stream.muted
+            ):
+                self._send(stream)
         now_ms = int(time.monotonic() * 1000)
         for fd, mask in self._epoll.poll(0, SOCKETS_MAX):
             stream = self._streams.get(fd)

@@ -202,6 +202,7 @@ class Wire:
         self.theirs.setblocking(False)
         self.endpoint: Any = self.client.connection
         self.unsent: memoryview | None = None
+        self.muted = False
 
     def answer(self) -> bytes:
         try:
@@ -226,7 +227,13 @@ class Sockets:
         self.wires = [Wire(self.server) for _ in range(count)]
         for wire in self.wires:
             self.epoll.register(wire.socket.fileno(), select.EPOLLIN)
-        self.heartbeats = Heartbeats(self.epoll, {wire.socket.fileno(): wire for wire in self.wires})
+        self.by_endpoint: dict[Any, Wire] = {wire.endpoint: wire for wire in self.wires}
+        self.heartbeats = Heartbeats(
+            self.epoll,
+            {wire.socket.fileno(): wire for wire in self.wires},
+            self.by_endpoint,
+            self.server.core.dirty,
+        )
 
     def close(self) -> None:
         self.epoll.close()
@@ -254,6 +261,23 @@ def test_pings_are_taken_and_the_rest_stays(three: Sockets) -> None:
     assert reads.left() == READ + PING
     assert len(both.answer()) == REPLY_BYTES
     assert both.left() == READ
+
+
+def test_what_was_answered_before_the_long_request_goes_out(three: Sockets) -> None:
+    """Otherwise it would wait for the end of the turn, and for all that comes in it."""
+    early, engaged, wrapped = three.wires
+    core = three.server.core
+    three.by_endpoint[wrapped.endpoint] = early  # another endpoint has the socket, such as that of TLS
+    for wire in three.wires:
+        wire.endpoint.out.append(b"answer")
+        wire.endpoint.unsent_bytes = 6
+        core.dirty[wire.endpoint] = None
+    core.engaged = engaged.endpoint
+    three.heartbeats.take()
+    assert early.answer() == b"answer"
+    assert early.endpoint.unsent_bytes == 0
+    assert engaged.answer() == wrapped.answer() == b""
+    assert engaged.endpoint.out == wrapped.endpoint.out == [b"answer"]
 
 
 def test_half_a_ping_stays(three: Sockets) -> None:
