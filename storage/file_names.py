@@ -31,7 +31,9 @@ _LOG = re.compile(r"log\.([0-9a-fA-F]{1,16})")
 _SNAPSHOT = re.compile(r"snapshot\.([0-9a-fA-F]{1,16})(?:\.(gz|snappy))?")
 _SET_ASIDE = re.compile(r"old\.(log|snapshot)\.[0-9a-fA-F]{1,16}(\.gz|\.snappy)?")
 _DAMAGED = re.compile(r"damaged\.([0-9]+\.)?(log|snapshot)\.[0-9a-fA-F]{1,16}(\.gz|\.snappy)?")
-_LEFTOVER = re.compile(r"new\.(log|snapshot)\.[0-9a-f]+(\.gz|\.snappy)?")
+_LEFTOVER = re.compile(
+    r"new\.((log|snapshot)\.[0-9a-f]+(\.gz|\.snappy)?|acceptedEpoch|currentEpoch)|\.zoolet\.intent\.tmp"
+)
 
 
 class StoredFile(NamedTuple):

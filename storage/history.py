@@ -6,7 +6,8 @@ any point there is either the old history or the new one:
 
     truncate <zxid> <last kept zxid>    remove snapshots that know later txns, cut the logs
     adopt <name>                        give the snapshot its name, set everything older aside
-    mend <name>         the same, in place of a history that is damaged
+    mend <name>                         the same, in place of a history that is damaged
+    restore                             (`zoolet restore`) nothing: no server starts until it is done again
 
 When a leader's snapshot is adopted, no older log may stay: it may end in txns that the leader does not have,
 and even if all of them are older than the snapshot, it has a hole before the snapshot, which a learner of
@@ -42,6 +43,9 @@ from .file_names import (
 )
 from .snap_store import SnapshotFile, SnapStore
 from .txn_log import TxnLog
+
+RESTORING: Final = b"restore\n"
+"""What `.zoolet.intent` says while a backup is unpacked: nothing is to be read until that is over."""
 
 _TRUNCATE: Final = re.compile(rb"truncate ([0-9a-f]{1,16}) ([0-9a-f]{1,16})\n")
 _ADOPT: Final = re.compile(rb"(adopt|mend) ([a-z0-9.]+)\n")
@@ -80,9 +84,14 @@ class HistoryEditor:
         # Who wrote it may have been killed before its name was durable. What follows must not outlive it.
         self._disk.fsync_dir(self._snap_directory)
         if match := _TRUNCATE.fullmatch(content):
+            if self.is_damaged:
+                return  # it may be what cannot be completed; a leader's snapshot takes its place
             self._truncate(int(match[1], 16), int(match[2], 16))
         elif (match := _ADOPT.fullmatch(content)) and stored_snapshot("", match[2].decode()):
             self._adopt(match[2].decode(), damaged=match[1] == b"mend")
+        elif content == RESTORING:
+            reason = "a backup was being unpacked by `zoolet restore`, which has to be called again"
+            raise StorageError(f"{self._snap_directory} is not whole: {reason}")
         else:
             raise StorageError(f"{self._intent_path} says {content[:60]!r}, which cannot be completed")
         self._forget_intent()
@@ -102,7 +111,7 @@ class HistoryEditor:
         return AdoptedSnapshot(self, self._disk, self._snap_directory, zxid, compression)
 
     def adopt(self, name: str) -> None:
-        """Make the snapshot `name`, durable under its temporary or its real name, the only history."""
+        """Make the snapshot `name`, durable under its temporary name, the only history."""
         with self._changing():
             if not self.is_damaged:
                 for directory in self._directories:

@@ -22,7 +22,7 @@ from .disk import Disk
 from .errors import Corrupt
 from .file_names import StoredFile, list_logs, log_name
 from .log_record import FILE_HEADER_BYTES, Ending, LogEntry, LogScanner, Verdict, header_problem
-from .watermark import WATERMARK_FILE, Watermark, WatermarkFile
+from .watermark import WATERMARK_FILE, WatermarkFile
 
 ZXID_MAX = (1 << 63) - 1
 
@@ -51,21 +51,18 @@ class LogReader:
         from_zxid: int,
         to_zxid: int = ZXID_MAX,
         *,
-        watermark: Watermark | None = None,
         cut: Callable[[str, Verdict], None] | None = None,
     ) -> None:
-        """`cut` is called with path and verdict where a tail above the watermark looks like damage."""
+        """With `cut` the watermark counts; `cut` is told path and verdict of a damaged tail above it."""
+        mark, self._ends = WatermarkFile(disk, directory).read_with_ends()
         self._disk = disk
         self._directory = directory
         self._logs = files_from(list_logs(disk, directory), from_zxid)
         self._from_zxid = from_zxid
         self._to_zxid = to_zxid
-        self._watermark = watermark
-        self._ends = WatermarkFile(disk, directory).ends()
+        self._watermark = mark if cut is not None else None
         self._cut = cut
         self._entries = self._iterate()
-        self.torn_tails: list[tuple[str, Verdict]] = []
-        """(path, verdict) of each torn tail passed so far, for whoever wants to report them."""
 
     def __iter__(self) -> Iterator[LogEntry]:
         return self._entries
@@ -112,8 +109,6 @@ class LogReader:
                 verdict = self._check_watermark(log, verdict)
             if verdict.ending is Ending.DAMAGE:
                 raise Corrupt(log.path, verdict.offset, verdict.zxid, verdict.reason)
-            if verdict.ending is Ending.TORN_TAIL:
-                self.torn_tails.append((log.path, verdict))
             before = (log, verdict)
 
     def _check_watermark(self, log: StoredFile, verdict: Verdict) -> Verdict:
@@ -151,7 +146,8 @@ class LogReader:
             )
         there = {log.zxid for log in self._logs}
         for end in self._ends.values():
-            if end.next_zxid in there and end.log_zxid not in there and last_zxid < end.zxid:
+            is_missing = end.next_zxid in there and end.log_zxid not in there
+            if is_missing and last_zxid < end.zxid and end.log_zxid <= self._to_zxid:
                 raise Corrupt(
                     f"{self._directory}/{log_name(end.log_zxid)}",
                     0,
@@ -190,15 +186,3 @@ class LogReader:
                 verdict.zxid,
                 f"{reason} does not continue with 0x{hex64(expected)}",
             )
-
-
-def last_logged_zxid(disk: Disk, directory: str) -> int:
-    """The zxid of the last good record in the logs; -1 if there is none. Raises `Corrupt`."""
-    for log in reversed(list_logs(disk, directory)):
-        last = -1
-        reader = LogReader(disk, directory, log.zxid)
-        for entry in reader:
-            last = entry.zxid
-        if last >= 0:
-            return last
-    return -1

@@ -206,6 +206,11 @@ class SimDisk:
             image[offset : offset + len(data)] = data[:left]
         inode.touched_from = min(inode.touched_from, offset)
 
+    def lose(self, path: str) -> None:
+        """The medium loses a file, and nobody is told."""
+        del self.names[path], self.durable_names[path]
+        self.name_syncs += 1
+
     def get(self, path: str) -> bytes:
         """The live contents of a file."""
         return bytes(self.names[path].live)

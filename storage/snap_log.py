@@ -15,6 +15,7 @@ from enum import Enum
 
 from ..jute.ids import Zxid, counter_of, hex64
 from .disk import Disk, Lock
+from .epoch_files import EpochFiles
 from .errors import (
     CannotTruncate,
     Corrupt,
@@ -182,13 +183,13 @@ class FileTxnSnapLog:
         It stays as it is until a leader's snapshot takes its place (`begin_adoption`), and is then set aside
         as `damaged.*`. Opens the directory if `open` has refused it; raises what `open` raises.
         """
+        self._editor.is_damaged = True
         if not self._locks:
             try:
                 self._prepare_directories()
             except BaseException:
                 self.close()
                 raise
-        self._editor.is_damaged = True
 
     def reopen_plan(self) -> RestorePlan:
         """What to start from now, with the folder open; as `open` decides it."""
@@ -216,18 +217,6 @@ class FileTxnSnapLog:
         """
         return self._editor.begin_adoption(zxid, self._settings.snapshot_compression)
 
-    def adopt_snapshot(self, zxid: int) -> None:
-        """As above for a snapshot that was finished under its real name; nothing to do if it is alone.
-
-        Until this is called, a crash leaves it among the old files, and txns of old logs that are later than
-        the snapshot are replayed on top of it: use `begin_adoption` if there can be any.
-        """
-        stored = self.snap_store.stored()
-        names = [snapshot.name for snapshot in stored if snapshot.zxid == zxid]
-        assert names, f"there is no snapshot 0x{zxid:x}"
-        if len(stored) > 1 or list_logs(self.disk, self.log_directory):
-            self._editor.adopt(names[0])
-
     def proposals(self, after: int, to: int, snapshot_size_factor: float) -> list[tuple[Zxid, bytes]] | None:
         """Txns from the last one at or before `after` up to `to`, for a learner; None: send a snapshot.
 
@@ -254,6 +243,14 @@ class FileTxnSnapLog:
     def has_initialize_marker(self) -> bool:
         """Whether somebody has said that an empty folder is meant to be empty."""
         return self.disk.exists(self._marker_path)
+
+    def has_lost_everything(self, start: StartingPoint) -> bool:
+        """Whether a member of an ensemble finds nothing where there once was more.
+
+        Its first snapshot is durable before its first epoch is. Raises EpochError, DiskError.
+        """
+        epochs = EpochFiles(self.disk, self.snap_directory)
+        return start is StartingPoint.EMPTY and not self.has_initialize_marker and epochs.have_been()
 
     def remove_initialize_marker(self) -> None:
         """To be called when the snapshot of a new, empty database is durable: from now on it may not vanish.

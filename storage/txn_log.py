@@ -27,7 +27,7 @@ from .atomic_file import NewFile
 from .disk import Disk, File
 from .errors import Corrupt, LogFailed, StorageError
 from .file_names import list_logs, log_name
-from .log_reader import ZXID_MAX, LogReader, files_from, last_logged_zxid
+from .log_reader import ZXID_MAX, LogReader, files_from
 from .log_record import (
     END_MARK,
     FILE_HEADER,
@@ -62,25 +62,21 @@ def padded_size(position: int, size: int, preallocate_bytes: int) -> int:
 class LogBatch:
     """Records that become durable together. Made by `TxnLog.take_batch`, written once, on the log thread."""
 
-    __slots__ = ("_log", "_runs", "count", "first_zxid", "last_zxid", "size_bytes")
+    __slots__ = ("_log", "_runs", "count", "last_zxid")
 
     def __init__(
         self,
         log: TxnLog,
         runs: list[tuple[Zxid | None, bytes]],
         *,
-        first_zxid: Zxid,
         last_zxid: Zxid,
         count: int,
     ) -> None:
         self._log = log
         self._runs = runs
-        self.first_zxid = first_zxid
         self.last_zxid = last_zxid
         self.count = count
         """Number of records."""
-        self.size_bytes = sum(len(data) for _, data in runs)
-        """Bytes in the file, framing included."""
 
     def write(self) -> None:
         """Write and sync. Blocks. Raises `StorageError`, after which the log accepts nothing more."""
@@ -114,10 +110,7 @@ class TxnLog:
         self._run_zxid: Zxid | None = None
         self._starts_file = True
         self._file_bytes = 0
-        self._batch_zxid: Zxid | None = None
         self._last_zxid = -1
-        self.pending_bytes = 0
-        """Bytes appended and not yet taken, framing included."""
         self.pending_count = 0
         """Records appended and not yet taken."""
         # Log thread side.
@@ -142,31 +135,21 @@ class TxnLog:
         size = len(payload)
         if zxid <= self._last_zxid or size < PAYLOAD_BYTES_MIN or self.failure is not None:
             self._refuse(zxid, size)
-        if self._starts_file or self._batch_zxid is None:
-            self._begin(zxid)
+        if self._starts_file:
+            self._begin_file(zxid)
         self._last_zxid = zxid
         self._parts += (_head.pack(adler32(payload), size), payload, END_MARK)
-        self.pending_bytes += size + FRAME_BYTES
         self.pending_count += 1
 
     def take_batch(self) -> LogBatch | None:
         """Everything appended since the last call, or None."""
-        first_zxid = self._batch_zxid
-        if first_zxid is None:
+        if not self.pending_count:
             return None
         if self.failure is not None:
             raise self._refusal()
         self._close_run()
-        batch = LogBatch(
-            self,
-            self._closed_runs,
-            first_zxid=first_zxid,
-            last_zxid=Zxid(self._last_zxid),
-            count=self.pending_count,
-        )
+        batch = LogBatch(self, self._closed_runs, last_zxid=Zxid(self._last_zxid), count=self.pending_count)
         self._closed_runs = []
-        self._batch_zxid = None
-        self.pending_bytes = 0
         self.pending_count = 0
         if 0 < self._size_limit_bytes < self._file_bytes:
             self._starts_file = True
@@ -176,15 +159,11 @@ class TxnLog:
         """The next append starts a new file."""
         self._starts_file = True
 
-    def _begin(self, zxid: Zxid) -> None:
-        """Start a batch, a file, or both."""
-        if self._batch_zxid is None:
-            self._batch_zxid = zxid
-        if self._starts_file:
-            self._close_run()
-            self._starts_file = False
-            self._run_zxid = zxid
-            self._file_bytes = FILE_HEADER_BYTES
+    def _begin_file(self, zxid: Zxid) -> None:
+        self._close_run()
+        self._starts_file = False
+        self._run_zxid = zxid
+        self._file_bytes = FILE_HEADER_BYTES
 
     def _close_run(self) -> None:
         if self._parts:
@@ -311,9 +290,7 @@ class TxnLog:
 
     def recover(self, from_zxid: int) -> LogReader:
         """As `read`, after a start: what the watermark does not vouch for is cut off when it is no record."""
-        return LogReader(
-            self._disk, self._directory, from_zxid, watermark=self._watermark.read(), cut=self._cut
-        )
+        return LogReader(self._disk, self._directory, from_zxid, cut=self._cut)
 
     def _cut(self, path: str, verdict: Verdict) -> None:
         """Remove the remains of a batch that was never acknowledged: the next reader would see damage."""
@@ -342,16 +319,12 @@ class TxnLog:
         finally:
             file.close()
 
-    def last_logged_zxid(self) -> int:
-        """The zxid of the last good record on disk; -1 if there is none. Reads the newest file."""
-        return last_logged_zxid(self._disk, self._directory)
-
     def restart(self, zxid: int) -> None:
         """The history now ends with `zxid`, whatever was written here before: a new file begins behind it.
 
         Zxids may go back by this, or forward over a gap.
         """
-        assert self._batch_zxid is None, "restart with appends pending"
+        assert not self.pending_count, "restart with appends pending"
         self.check_usable()
         self._close_file()
         self._watermark.forget()

@@ -39,10 +39,11 @@ _CRC: Final = Struct(">I")
 _SLOT_BYTES: Final = _SLOT.size + _CRC.size
 _SECOND_SLOT: Final = 512
 _END: Final = Struct(">QQQQQ")
-_ENDS_AT: Final = 1024
+ENDS_AT: Final = 1024
+"""Where in the file the slots are over."""
 _END_BYTES: Final = 64
 _ENDS_MAX: Final = 32
-_FILE_BYTES: Final = _ENDS_AT + _END_BYTES * _ENDS_MAX
+_FILE_BYTES: Final = ENDS_AT + _END_BYTES * _ENDS_MAX
 
 
 class Watermark(NamedTuple):
@@ -79,13 +80,15 @@ class WatermarkFile:
 
     def read(self) -> Watermark | None:
         """The newest mark that reads back whole; None if there is none."""
-        image = self._image()
-        slots = [_decode(image[offset : offset + _SLOT_BYTES]) for offset in (0, _SECOND_SLOT)]
-        return max((slot for slot in slots if slot is not None), default=None)
+        return self.read_with_ends()[0]
 
-    def ends(self) -> dict[int, LogEnd]:
-        """How older logs ended, by the zxid in their names; what does not read back is left out."""
-        return {end.log_zxid: end for end in sorted(_ends_in(self._image()).values())}
+    def read_with_ends(self) -> tuple[Watermark | None, dict[int, LogEnd]]:
+        """As above, and how older logs ended, by the zxid in their names, so far as that reads back.
+
+        To be read before the logs are, if somebody may be writing them: then they hold what it says.
+        """
+        image = self._image()
+        return _mark_in(image), {end.log_zxid: end for end in sorted(_ends_in(image).values())}
 
     def _image(self) -> bytes:
         if not self._disk.exists(self.path):
@@ -108,30 +111,34 @@ class WatermarkFile:
         """Note that the log is durable up to `offset`. `prepare` comes first."""
         file = self._file
         assert file is not None
-        self._sequence = sequence = self._sequence + 1
-        slot = _SLOT.pack(sequence, log_zxid, offset, zxid)
-        file.pwrite(slot + _CRC.pack(crc32(slot)), _SECOND_SLOT if sequence & 1 else 0)
+        slot = self._next_slot(log_zxid, offset, zxid)
+        file.pwrite(slot, _SECOND_SLOT if self._sequence & 1 else 0)
 
     def begin(self, log_zxid: int, offset: int, zxid: int) -> None:
         """The first mark of a log, in both slots, durably: later ones are not synced.
 
         A power failure may tear one of these, and the other must not be that of the log before, which becomes
-        an end.
+        an end. One write, so that whoever is killed leaves all of it or nothing.
         """
-        self.write(log_zxid, offset, zxid)
         file = self._file
         assert file is not None
-        here, there = (_SECOND_SLOT, 0) if self._sequence & 1 else (0, _SECOND_SLOT)
         image = bytearray(file.pread(_FILE_BYTES, 0).ljust(_FILE_BYTES, b"\0"))
-        before = _decode(image[there : there + _SLOT_BYTES])
+        before = _mark_in(image)
         if before is not None and before.log_zxid < log_zxid:
             ends = _ends_in(image)
             place = min(range(_ENDS_MAX), key=lambda index: ends[index].sequence if index in ends else 0)
-            start, end = _ENDS_AT + place * _END_BYTES, _END.pack(*before, log_zxid)
+            start, end = ENDS_AT + place * _END_BYTES, _END.pack(*before, log_zxid)
             image[start : start + _END.size + _CRC.size] = end + _CRC.pack(crc32(end))
-        image[there : there + _SLOT_BYTES] = image[here : here + _SLOT_BYTES]
+        slot = self._next_slot(log_zxid, offset, zxid)
+        for start in (0, _SECOND_SLOT):
+            image[start : start + _SLOT_BYTES] = slot
         file.pwrite(bytes(image), 0)
         file.fdatasync()
+
+    def _next_slot(self, log_zxid: int, offset: int, zxid: int) -> bytes:
+        self._sequence += 1
+        slot = _SLOT.pack(self._sequence, log_zxid, offset, zxid)
+        return slot + _CRC.pack(crc32(slot))
 
     def sync(self) -> None:
         """Make the marks durable, if there are any."""
@@ -156,7 +163,7 @@ def _ends_in(image: bytes | bytearray) -> dict[int, LogEnd]:
     """The ends that read back whole, by their place."""
     ends: dict[int, LogEnd] = {}
     for index in range(_ENDS_MAX):
-        start = _ENDS_AT + index * _END_BYTES
+        start = ENDS_AT + index * _END_BYTES
         data = image[start : start + _END.size + _CRC.size]
         if len(data) == _END.size + _CRC.size:
             end = LogEnd(*_END.unpack_from(data))
@@ -165,8 +172,11 @@ def _ends_in(image: bytes | bytearray) -> dict[int, LogEnd]:
     return ends
 
 
-def _decode(data: bytes | bytearray) -> Watermark | None:
-    if len(data) < _SLOT_BYTES or crc32(data[: _SLOT.size]) != _CRC.unpack_from(data, _SLOT.size)[0]:
-        return None
-    mark = Watermark(*_SLOT.unpack_from(data))
-    return mark if mark.sequence else None
+def _mark_in(image: bytes | bytearray) -> Watermark | None:
+    """The newest mark that reads back whole."""
+    found = []
+    for start in (0, _SECOND_SLOT):
+        data = image[start : start + _SLOT_BYTES]
+        if len(data) == _SLOT_BYTES and crc32(data[: _SLOT.size]) == _CRC.unpack_from(data, _SLOT.size)[0]:
+            found.append(Watermark(*_SLOT.unpack_from(data)))
+    return max((mark for mark in found if mark.sequence), default=None)

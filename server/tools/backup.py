@@ -3,15 +3,16 @@
 The archive is a tar file, compressed if its name ends in `.gz` or `.tgz`:
 
     version-2/snapshot.N     the newest whole one
-    version-2/log.*          every log that is needed behind it, without the zeros at the end
+    version-2/log.*          every log that a start reads behind it, up to the last txn that it reads
     version-2/acceptedEpoch, version-2/currentEpoch, myid      if they are there
     zoolet-backup.json       names and CRC-32 of all these: without it the archive is not whole
 
-The order makes it consistent while a server writes: the snapshot was complete before it was chosen, and
-everything that it may know of was logged before it knew; so logs copied afterwards hold that. The epochs are
-read before and after the logs, and if they changed in between, all is done again. The watermark stays out: it
-would vouch for more than the copy has. When both folders are apart, the archive has their files together, and
-`restore` parts them again.
+What is copied is what a start's own code reads, and nothing if that refuses the folder. The order makes it
+consistent while a server writes: the snapshot was complete before it was chosen, and everything that it may
+know of was logged before it knew; so logs read afterwards hold that. The epochs are read before and after the
+logs, and if they changed in between, all is done again. The watermark stays out: it may vouch for more than
+the copy has. When both folders are apart, the archive has their files together, and `restore` parts them
+again.
 """
 
 from __future__ import annotations
@@ -26,25 +27,22 @@ from dataclasses import dataclass
 from typing import IO, Final, cast
 from zlib import crc32
 
-from ...storage.atomic_file import NewFile
+from ...storage.atomic_file import NewFile, write_atomically
 from ...storage.disk import Disk, File
 from ...storage.epoch_files import ACCEPTED, CURRENT
-from ...storage.errors import Corrupt, DiskError, NoValidSnapshot, StorageError
+from ...storage.errors import NoValidSnapshot, StorageError
 from ...storage.file_names import (
     INTENT_FILE,
+    LOCK_FILE,
     UNDER_CONSTRUCTION,
     VERSION_DIRECTORY,
-    StoredFile,
-    list_logs,
     looks_like_log,
-    looks_like_snapshot,
 )
-from ...storage.log_reader import files_from
-from ...storage.log_record import FILE_HEADER_BYTES, Ending
-from ...storage.snap_store import SnapStore
-from ...storage.watermark import Watermark, WatermarkFile
+from ...storage.history import RESTORING
+from ...storage.log_record import FRAME_BYTES
+from ...storage.overlay_disk import OverlayDisk
+from ...storage.snap_log import FileTxnSnapLog, StorageSettings
 from .folder import Folder, NotThere
-from .log_files import LogFile
 
 ATTEMPTS: Final = 5
 """How often a copy is begun anew because the history was changed under it."""
@@ -82,7 +80,8 @@ def back_up(disk: Disk, folder: Folder, archive: str) -> list[str]:
     directory, _, name = archive.rpartition("/")
     if disk.exists(archive):
         raise NotThere(f"{archive} is there already")
-    for attempt in range(ATTEMPTS):
+    refusal = ""
+    for _ in range(ATTEMPTS):
         new = NewFile(disk, directory, name)
         try:
             names = _write(disk, folder, new.file, compressed=name.endswith((".gz", ".tgz")))
@@ -91,11 +90,13 @@ def back_up(disk: Disk, folder: Folder, archive: str) -> list[str]:
             return names
         except _Moved:
             new.discard()
-        except DiskError:
-            # Old files may be removed at any time, by a purge or by a leader's snapshot.
+        except StorageError as error:
+            # Any file may be removed or cut meanwhile, by a purge or by a leader's wish. What is still so at
+            # the next look is not that.
             new.discard()
-            if attempt == ATTEMPTS - 1:
+            if str(error) == refusal:
                 raise
+            refusal = str(error)
         except BaseException:
             new.discard()
             raise
@@ -106,35 +107,57 @@ def restore_archive(disk: Disk, archive: str, folder: Folder) -> list[str]:
     """Unpack an archive into a folder without data; the paths made.
 
     Raises NotThere, BadArchive and DiskError, with nothing left behind but empty folders. After a crash there
-    is all of it, or nothing that a server starts on: the snapshot, which is the beginning of all, gets its
-    name last.
+    is all of it, or `.zoolet.intent`, with which no server starts; then this may be called again.
     """
-    for directory in folder.directories:
-        if disk.exists(directory) and (names := disk.listdir(directory)):
-            raise NotThere(f"{directory} is not empty: it has {names[0]}")
+    _clear_remains(disk, folder)
     for directory in folder.directories:
         disk.makedirs(directory)
+    write_atomically(disk, folder.snap_directory, INTENT_FILE, RESTORING)
     made: dict[str, str] = {}
     try:
         _unpack_all(disk, archive, folder, made)
-        _publish_all(disk, folder, made)
+        for path, temporary in reversed(made.items()):  # the snapshot last: the original knows of no intent
+            disk.rename(temporary, path)
     except BaseException:
         for path in (*made, *made.values()):
             if disk.exists(path):
                 disk.unlink(path)
+        _forget_intent(disk, folder)
         raise
+    _forget_intent(disk, folder)
     return list(made)
 
 
-def _publish_all(disk: Disk, folder: Folder, made: dict[str, str]) -> None:
-    """Give the files their names, and make these durable."""
-    is_snapshot = {path: looks_like_snapshot(path.rpartition("/")[2]) for path in made}
-    for last in (False, True):
-        for path, temporary in made.items():
-            if is_snapshot[path] is last:
-                disk.rename(temporary, path)
-        for directory in dict.fromkeys((*folder.directories, folder.data_dir)):
-            disk.fsync_dir(directory)
+def _forget_intent(disk: Disk, folder: Folder) -> None:
+    """When everything else is durable."""
+    for directory in (*folder.directories, folder.data_dir):
+        disk.fsync_dir(directory)
+    disk.unlink(f"{folder.snap_directory}/{INTENT_FILE}")
+    disk.fsync_dir(folder.snap_directory)
+
+
+def _clear_remains(disk: Disk, folder: Folder) -> None:
+    """Remove what is left of a restoring that was interrupted. Raises NotThere if anything else is there."""
+    intent = f"{folder.snap_directory}/{INTENT_FILE}"
+    ours = {f"{intent}.tmp"}
+    is_noted = disk.exists(intent) and _content(disk, intent) == RESTORING
+    if is_noted:  # the locks are those of servers that refused to start
+        ours |= {intent, *(f"{one}/{LOCK_FILE}" for one in folder.directories)}
+    remains = []
+    for directory in filter(disk.exists, folder.directories):
+        for name in disk.listdir(directory):
+            path, member = (
+                f"{directory}/{name}",
+                f"{VERSION_DIRECTORY}/{name.removeprefix(UNDER_CONSTRUCTION)}",
+            )
+            if path not in ours and not (is_noted and _MEMBER.fullmatch(member)):
+                raise NotThere(f"{directory} is not empty: it has {name}")
+            remains.append(path)
+    if is_noted:
+        remains.append(f"{folder.data_dir}/{UNDER_CONSTRUCTION}myid")
+    for path in remains:
+        if path != intent and disk.exists(path):
+            disk.unlink(path)
 
 
 def _unpack_all(disk: Disk, archive: str, folder: Folder, made: dict[str, str]) -> None:
@@ -221,15 +244,10 @@ class _Guarded(io.RawIOBase):
 
 def _write(disk: Disk, folder: Folder, target: File, *, compressed: bool) -> list[str]:
     epochs = _small_files(disk, folder)
-    snapshot, rejected = SnapStore(disk, folder.snap_directory).newest_valid()
-    if snapshot is None:
-        reason = str(rejected[0].error) if rejected else "there is none"
-        raise NoValidSnapshot(folder.snap_directory, reason)
-    name = snapshot.path.rpartition("/")[2]
-    pieces = [_Piece(f"{VERSION_DIRECTORY}/{name}", snapshot.path, _size(disk, snapshot.path))]
-    mark = WatermarkFile(disk, folder.log_directory).read()
-    logs = files_from(list_logs(disk, folder.log_directory), snapshot.zxid + 1)
-    pieces += filter(None, (_log_piece(disk, log, mark, is_newest=log is logs[-1]) for log in logs))
+    intent = f"{folder.snap_directory}/{INTENT_FILE}"
+    if disk.exists(intent):
+        raise _Moved
+    pieces = _pieces(disk, folder)
     stream = _Stream(target)
     checksums: dict[str, int] = {}
     with tarfile.open(fileobj=stream, mode="w:gz" if compressed else "w", format=tarfile.PAX_FORMAT) as tar:
@@ -241,6 +259,8 @@ def _write(disk: Disk, folder: Folder, target: File, *, compressed: bool) -> lis
                 summed = _Stream(source)
                 tar.addfile(info, summed)
                 checksums[piece.name] = summed.checksum
+            except OSError:  # it was cut
+                raise _Moved from None
             finally:
                 source.close()
         checksums |= {small: crc32(content) for small, content in epochs.items()}
@@ -249,34 +269,25 @@ def _write(disk: Disk, folder: Folder, target: File, *, compressed: bool) -> lis
             info = tarfile.TarInfo(small)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    is_changing = disk.exists(f"{folder.snap_directory}/{INTENT_FILE}")
-    if (
-        is_changing
-        or _small_files(disk, folder) != epochs
-        or not all(disk.exists(one.path) for one in pieces)
-    ):
+    is_changing = disk.exists(intent) or not all(disk.exists(one.path) for one in pieces)
+    if is_changing or _small_files(disk, folder) != epochs:
         raise _Moved
     return [*(piece.name for piece in pieces), *epochs]
 
 
-def _log_piece(disk: Disk, log: StoredFile, mark: Watermark | None, *, is_newest: bool) -> _Piece | None:
-    """What of a log is to be copied: up to its last whole txn, since a server may be writing the next ones.
-
-    Everything that the watermark, which was read before, vouches for has to be there.
-    """
-    reader = LogFile(disk, log)
-    for _ in reader:
-        continue
-    verdict = reader.verdict
-    assert verdict is not None
-    is_marked = is_newest and mark is not None and mark.log_zxid == log.zxid
-    is_short = is_marked and mark is not None and reader.end < mark.offset
-    if is_short or (verdict.ending is Ending.DAMAGE and not is_marked):
-        reason = verdict.reason or "it ends before what is known to have been there"
-        raise Corrupt(log.path, verdict.offset, verdict.zxid, reason)
-    if is_newest and (verdict.zxid < 0 or reader.end <= FILE_HEADER_BYTES):
-        return None
-    return _Piece(f"{VERSION_DIRECTORY}/{log.name}", log.path, reader.end)
+def _pieces(disk: Disk, folder: Folder) -> list[_Piece]:
+    """What a start would read now: a snapshot, and of the logs so much that holds what it would replay."""
+    settings = StorageSettings(sync=False)
+    plan = FileTxnSnapLog(OverlayDisk(disk), folder.data_dir, folder.log_dir, settings).open()
+    if plan.snapshot is None:
+        raise NoValidSnapshot(folder.snap_directory, "there is none")
+    path = plan.snapshot.path
+    sizes = {path: _size(disk, path)}
+    for entry in plan.entries():
+        sizes[entry.file] = entry.offset + len(entry.payload) + FRAME_BYTES
+    return [
+        _Piece(f"{VERSION_DIRECTORY}/{path.rpartition('/')[2]}", path, size) for path, size in sizes.items()
+    ]
 
 
 def _small_files(disk: Disk, folder: Folder) -> dict[str, bytes]:
@@ -287,12 +298,17 @@ def _small_files(disk: Disk, folder: Folder) -> dict[str, bytes]:
         ("myid", f"{folder.data_dir}/myid"),
     ):
         if disk.exists(path):
-            file = disk.open(path)
-            try:
-                found[name] = file.pread(4096, 0)
-            finally:
-                file.close()
+            found[name] = _content(disk, path)
     return found
+
+
+def _content(disk: Disk, path: str) -> bytes:
+    """Of a small file."""
+    file = disk.open(path)
+    try:
+        return file.pread(4096, 0)
+    finally:
+        file.close()
 
 
 def _size(disk: Disk, path: str) -> int:

@@ -15,7 +15,7 @@ from ...jute.errors import JuteError
 from ...jute.ids import Zxid, epoch_of
 from ...storage.disk import Disk
 from ...storage.epoch_files import ACCEPTED, CURRENT, EpochFiles
-from ...storage.errors import Corrupt, EpochUnreadable, NoValidSnapshot, StorageError
+from ...storage.errors import Corrupt, EpochError, EpochUnreadable, NoValidSnapshot, StorageError
 from ...storage.file_names import (
     INTENT_FILE,
     LOCK_FILE,
@@ -30,7 +30,7 @@ from ...storage.file_names import (
 )
 from ...storage.log_record import Ending
 from ...storage.overlay_disk import OverlayDisk
-from ...storage.snap_log import StartingPoint
+from ...storage.snap_log import FileTxnSnapLog, StartingPoint
 from ...storage.watermark import WATERMARK_FILE, WatermarkFile
 from ..database import decode_payload
 from .folder import Folder
@@ -227,7 +227,7 @@ class Check:
                         "was damaged; set aside when a leader's snapshot replaced it; never read",
                     )
                 elif name == INTENT_FILE:
-                    yield Finding(Level.NOTE, name, "a change of the history was begun; a start completes it")
+                    yield Finding(Level.NOTE, name, "a change of the history was begun, and not ended")
                 elif separate and directory == folder.log_directory and looks_like_snapshot(name):
                     yield Finding(Level.BAD, name, f"a snapshot in the folder of the logs, {directory}")
                 elif separate and directory == folder.snap_directory and looks_like_log(name):
@@ -261,7 +261,7 @@ class Check:
                 else {"remove": "removed"}.get(change.kind, "written")
             )
             yield Finding(Level.NOTE, subject, f"{name} would be {what}")
-        if recovered.start is StartingPoint.EMPTY and self._is_members:
+        if self._has_lost_everything(recovered.start):
             text = (
                 "epochs, but neither snapshots nor logs: a member would have no say until a leader sends all"
             )
@@ -282,6 +282,13 @@ class Check:
         if tree.digest_mismatches:
             text = f"the tree's digest differs from the stored one {tree.digest_mismatches} times"
             yield Finding(Level.BAD, "digest", text)
+
+    def _has_lost_everything(self, start: StartingPoint) -> bool:
+        folder = self._folder
+        try:
+            return FileTxnSnapLog(self._disk, folder.data_dir, folder.log_dir).has_lost_everything(start)
+        except EpochError:
+            return False  # and is told of with the epochs
 
     def _check_epochs(self) -> Iterator[Finding]:
         """Only a member of an ensemble has them."""

@@ -17,7 +17,7 @@ from ...storage.history import HistoryEditor
 from ...storage.log_reader import LogReader
 from ...storage.log_record import LogEntry
 from ...storage.overlay_disk import Change, OverlayDisk
-from ...storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint
+from ...storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint, StorageSettings
 from ...storage.snap_store import SnapshotSource, SnapStore
 from ...storage.snapshot import ZxidDigest
 from ...storage.txn_log import TxnLog
@@ -61,7 +61,7 @@ def recover(
     `replayed` is told the zxid of each txn.
     """
     overlay = OverlayDisk(disk)
-    storage = FileTxnSnapLog(overlay, folder.data_dir, folder.log_dir)
+    storage = FileTxnSnapLog(overlay, folder.data_dir, folder.log_dir, StorageSettings(sync=False))
     database = ZKDatabase(digest_enabled=check_digests)
     plan = storage.open()
     digests = _Digests(database, overlay, plan.snapshot if check_digests else None)

@@ -1,8 +1,9 @@
 """Making a damaged data folder startable again, by giving up what cannot be read. Planned first, then done.
 
 The plan is found by trying: a start refuses and names a file and an offset, so that file is cut there (or set
-aside, if nothing of it is left), and the start is tried again, all of it in memory, until one succeeds. Every
-file that will be changed or removed is copied before anything is done, and the copies are synced:
+aside, if nothing of it is left), what does not continue it is removed, and the start is tried again, in
+memory, until one succeeds. Every file that will be changed or removed is copied before anything is done, and
+the copies are synced:
 
     <folder>/version-2.backup, .backup-2, ...       outside of what any server reads
 
@@ -24,10 +25,11 @@ from ...storage.file_names import (
     StoredFile,
     list_logs,
     list_snapshots,
+    looks_like_log,
 )
 from ...storage.log_record import FILE_HEADER_BYTES, Ending
 from ...storage.overlay_disk import OverlayDisk
-from ...storage.watermark import WATERMARK_FILE, WatermarkFile
+from ...storage.watermark import ENDS_AT, WATERMARK_FILE, WatermarkFile
 from .folder import Folder
 from .log_files import LogFile, zxids_behind
 from .recovery import Recovered, recover
@@ -64,7 +66,7 @@ class RepairPlan:
     damaged: int = 0
     """How many logs have a place where something was that cannot be read."""
     acknowledged: int = -1
-    """A zxid behind the recovered one that the watermark says was acknowledged; -1 if there is none."""
+    """The last zxid that the watermark's file says was acknowledged, if that is lost; else -1."""
 
 
 def plan_repair(disk: Disk, folder: Folder) -> RepairPlan:
@@ -104,8 +106,8 @@ def repair(disk: Disk, folder: Folder, plan: RepairPlan) -> Iterator[str]:
                 copy_file(disk, step.path, f"{backup}/{name}")
         disk.fsync_dir(backup)
         yield f"Copied what will be changed to {backup}"
-    # The mark first: it vouches for what is about to be cut off. Then from the newest file backwards, so that
-    # a crash in between leaves no hole.
+    # From the newest file backwards, so that a crash in between leaves no hole; the mark last, which tells
+    # until then that something is missing.
     for step in plan.steps:
         if step.size is None:
             disk.unlink(step.path)
@@ -183,8 +185,8 @@ class _Trial:
         self._sizes[path] = size
         self._redo()
 
-    def remove(self, path: str) -> None:
-        self._sizes[path] = None
+    def remove(self, *paths: str) -> None:
+        self._sizes.update(dict.fromkeys(paths))
         self._redo()
 
     def steps(self) -> list[Step]:
@@ -195,49 +197,67 @@ class _Trial:
         """A trial start has changed things, too."""
         self.disk = OverlayDisk(self._base)
         for path, size in self._sizes.items():
-            if size is None:
+            if size is None and not path.endswith(WATERMARK_FILE):
                 self.disk.unlink(path)
+                continue
+            file = self.disk.open(path, writable=True)
+            if size is None:  # what it says of older logs holds until everything else is in order
+                file.pwrite(bytes(ENDS_AT), 0)
             else:
-                file = self.disk.open(path, writable=True)
                 file.truncate(size)
-                file.close()
+            file.close()
 
 
 def _order(step: Step) -> tuple[int, int, str]:
-    """The mark, then what is removed, newest first, then what is cut."""
+    """What is removed, newest first, then what is cut, then the mark."""
     name = step.path.rpartition("/")[2]
     if name == WATERMARK_FILE:
-        return 0, 0, name
-    zxid = int(name.split(".")[1], 16)
+        return 3, 0, name
+    zxid = _zxid_in(name)
     return (1, -zxid, name) if step.size is None else (2, -zxid, name)
 
 
 def _give_way(trial: _Trial, folder: Folder, error: Corrupt) -> None:
-    """One step towards a folder in which this error does not occur."""
-    disk = trial.disk
-    mark = f"{folder.log_directory}/{WATERMARK_FILE}"
-    logs = list_logs(disk, folder.log_directory)
-    snapshots = [one.path for one in list_snapshots(disk, folder.snap_directory)]
-    if disk.exists(mark) and error.file.startswith(f"{folder.log_directory}/log."):
-        trial.remove(mark)
-    elif error.file in snapshots:
+    """One step towards a folder in which this error does not occur, and that has no hole.
+
+    Between epochs zxids tell of no hole, so nothing behind a log that was cut stays unless it is known to
+    continue that log.
+    """
+    disk, directory = trial.disk, folder.log_directory
+    if error.file in [one.path for one in list_snapshots(disk, folder.snap_directory)]:
         trial.remove(error.file)
-    elif error.file not in [log.path for log in logs]:
+        return
+    where, _, name = error.file.rpartition("/")
+    if where != directory or not looks_like_log(name):
         raise CannotRepair(f"this cannot be repaired by cutting a log: {error}")
-    elif error.offset <= FILE_HEADER_BYTES:
-        trial.remove(error.file)
-    elif 0 < error.offset < _data_end(disk, error.file):
-        trial.cut(error.file, error.offset)
-    else:
-        # The file itself is good to its end: what follows does not continue it.
-        later = [log.path for log in logs if log.zxid > _zxid_of(logs, error.file)]
-        if not later:
-            raise CannotRepair(f"this cannot be repaired by cutting a log: {error}")
-        trial.remove(later[-1])
+    zxid, logs = _zxid_in(name), list_logs(disk, directory)
+    later = [log for log in logs if log.zxid > zxid]
+    mark = WatermarkFile(disk, directory).read()
+    if not later and mark is not None and mark.log_zxid >= zxid:
+        trial.remove(f"{directory}/{WATERMARK_FILE}")
+        return
+    if error.file in [log.path for log in logs] and error.offset < _data_end(disk, error.file):
+        if error.offset <= FILE_HEADER_BYTES:
+            trial.remove(error.file)
+        else:
+            trial.cut(error.file, error.offset)
+    elif not later:
+        raise CannotRepair(f"this cannot be repaired by cutting a log: {error}")
+    if later and not _continues(disk, directory, zxid, error.zxid, later[0].zxid):
+        trial.remove(*(log.path for log in later))
 
 
-def _zxid_of(logs: list[StoredFile], path: str) -> int:
-    return next(log.zxid for log in logs if log.path == path)
+def _continues(disk: Disk, directory: str, zxid: int, last_zxid: int, next_zxid: int) -> bool:
+    """Whether the log `next_zxid` begins behind the txn `last_zxid` of the log `zxid`."""
+    _, ends = WatermarkFile(disk, directory).read_with_ends()
+    end = ends.get(zxid)
+    if end is not None and end.next_zxid == next_zxid:
+        return end.zxid <= last_zxid
+    return next_zxid == last_zxid + 1
+
+
+def _zxid_in(name: str) -> int:
+    return int(name.split(".")[1], 16)
 
 
 def _data_end(disk: Disk, path: str) -> int:
@@ -274,9 +294,12 @@ def _count_losses(disk: Disk, folder: Folder, plan: RepairPlan) -> None:
         elif verdict.ending is Ending.TORN_TAIL:
             plan.torn += 1
     plan.lost = sorted(lost)
-    mark = WatermarkFile(disk, folder.log_directory).read()
-    if mark is not None and mark.zxid > kept:
-        plan.acknowledged = mark.zxid
+    mark, ends = WatermarkFile(disk, folder.log_directory).read_with_ends()
+    logs = {log.zxid for log in list_logs(disk, folder.log_directory)}
+    known = [mark.zxid if mark is not None else -1, *(e.zxid for e in ends.values() if e.next_zxid in logs)]
+    acknowledged = max(known)
+    if acknowledged > kept:
+        plan.acknowledged = acknowledged
 
 
 def _unused(disk: Disk, path: str) -> str:

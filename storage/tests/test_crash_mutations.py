@@ -12,7 +12,6 @@ from random import Random
 from typing import Final, NamedTuple
 
 import pytest
-from zoolet.storage.snap_log import StorageSettings
 from zoolet.storage.tests.crash_explorer import Explorer, Thoroughness
 from zoolet.storage.tests.crash_life import Home, Life
 from zoolet.storage.tests.crash_recorder import Mutation, RecordingDisk
@@ -110,7 +109,6 @@ def two_lives(life: Life) -> None:
 
 
 LOG: Final = r"log\.[0-9a-f]+"
-APART: Final = Home("/data", "/logs", StorageSettings(preallocate_bytes=6000))
 
 
 class Mistake(NamedTuple):

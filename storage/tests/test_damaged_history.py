@@ -7,7 +7,8 @@ import contextlib
 import pytest
 from zoolet.jute.ids import Epoch
 from zoolet.storage.epoch_files import EpochFiles
-from zoolet.storage.errors import EpochError, NoValidSnapshot
+from zoolet.storage.errors import Corrupt, EpochError, NoValidSnapshot
+from zoolet.storage.file_names import INTENT_FILE
 from zoolet.storage.sim_disk import KEEP_ALL, Crashed, SimDisk
 from zoolet.storage.snap_log import FileTxnSnapLog, StorageSettings
 from zoolet.storage.tests.test_history import DATA, LUCK, Member, member_with_past, reborn, span
@@ -58,6 +59,28 @@ def test_a_folder_that_a_start_refuses_can_be_disowned() -> None:
         store.open()
     store.disown_history()
     assert disk.locked, "nobody else may use the folder"
+    member.disk, member.store = disk, store
+    member.adopt(THEIRS, 8)
+    assert reborn(member).history == THEIRS[:8]
+
+
+def test_a_truncation_that_damage_interrupts_is_not_waited_for() -> None:
+    member = member_with_past()
+    disk = member.disk
+    with contextlib.suppress(Crashed):
+        disk.crash_at = disk.changes + 6  # the plan is durable
+        member.store.truncate(6)
+    disk = disk.crashed(KEEP_ALL)
+    assert disk.exists(f"{DATA}/{INTENT_FILE}")
+    disk.rot(f"{DATA}/log.5", 40, b"\xff")
+    store = FileTxnSnapLog(disk, "/data", "/data", StorageSettings())
+    with pytest.raises(Corrupt):
+        store.open()
+    before = {name: disk.get(f"{DATA}/{name}") for name in disk.listdir(DATA)}
+    store.disown_history()
+    assert {name: disk.get(f"{DATA}/{name}") for name in disk.listdir(DATA)} == before
+    with pytest.raises(Corrupt):
+        FileTxnSnapLog(disk.crashed(), "/data", "/data", StorageSettings()).open()
     member.disk, member.store = disk, store
     member.adopt(THEIRS, 8)
     assert reborn(member).history == THEIRS[:8]

@@ -364,16 +364,6 @@ def test_appends_behind_an_adoption_are_later_than_it() -> None:
         member.write(span(11, 11))
 
 
-def test_snapshot_that_was_finished_by_itself_can_be_adopted_too() -> None:
-    member = member_with_past()
-    member.fill(member.store.snap_store.begin(12), THEIRS, 12).finish()
-    member.store.adopt_snapshot(12)
-    assert reborn(member).history == THEIRS
-    changes = member.disk.changes
-    member.store.adopt_snapshot(12)
-    assert member.disk.changes == changes
-
-
 def test_snapshot_begun_before_history_changed_cannot_be_finished() -> None:
     """It was cancelled, but its writer is slow: it holds what was forgotten."""
     for change in (truncate_to(5), adopt(8)):
@@ -392,13 +382,6 @@ def test_snapshot_begun_before_history_changed_cannot_be_finished() -> None:
 # --- crashes and failures -------------------------------------------------------------------------------
 
 
-def adopt_finished(member: Member) -> None:
-    """Only safe where no old txn is later than the snapshot."""
-    member.fill(member.store.snap_store.begin(12), THEIRS, 12).finish()
-    member.store.adopt_snapshot(12)
-    member.history = THEIRS
-
-
 DEEDS = {
     "truncate to 3": truncate_to(3),
     "truncate to 6": truncate_to(6),
@@ -406,7 +389,6 @@ DEEDS = {
     "adopt 6": adopt(6),
     "adopt 7": adopt(7),
     "adopt 12": adopt(12),
-    "adopt 12 afterwards": adopt_finished,
 }
 
 

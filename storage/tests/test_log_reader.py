@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from zoolet.storage.errors import Corrupt
-from zoolet.storage.log_reader import LogReader, last_logged_zxid
+from zoolet.storage.log_reader import LogReader
 from zoolet.storage.log_record import FILE_HEADER
 from zoolet.storage.sim_disk import SimDisk
 from zoolet.storage.tests.samples import log_bytes, payload
@@ -60,13 +60,8 @@ def test_reading_up_to_a_zxid_does_not_judge_what_follows() -> None:
     assert [entry.zxid for entry in LogReader(disk, FOLDER, 1, 2)] == [1, 2]
 
 
-def test_torn_tail_of_the_newest_log_is_dropped_and_remembered() -> None:
-    disk = disk_with(log_1=log_of(1, 2, 3)[:-5])
-    reader = LogReader(disk, FOLDER, 0)
-    assert [entry.zxid for entry in reader] == [1, 2]
-    [(path, verdict)] = reader.torn_tails
-    assert path == f"{FOLDER}/log.1"
-    assert verdict.zxid == 2
+def test_torn_tail_of_the_newest_log_is_dropped() -> None:
+    assert read(disk_with(log_1=log_of(1, 2, 3)[:-5])) == [1, 2]
 
 
 def test_torn_tail_of_an_older_log_is_dropped_if_the_next_log_continues() -> None:
@@ -122,14 +117,6 @@ def test_half_or_wrong_header_is_damage(content: bytes) -> None:
 def test_other_files_are_ignored() -> None:
     disk = disk_with(log_1=log_of(1), log_5_bak=log_of(9), log_zz=b"junk", new_log_2=b"junk", snapshot_0=b"x")
     assert read(disk) == [1]
-
-
-def test_last_logged_zxid_is_that_of_the_last_good_record() -> None:
-    assert last_logged_zxid(disk_with(), FOLDER) == -1
-    assert last_logged_zxid(disk_with(log_1=b""), FOLDER) == -1
-    assert last_logged_zxid(disk_with(log_1=log_of(1, 2), log_3=log_of(3, 4)[:-1]), FOLDER) == 3
-    assert last_logged_zxid(disk_with(log_1=log_of(1, 2), log_3=FILE_HEADER), FOLDER) == 2
-    assert last_logged_zxid(disk_with(log_1=log_of(1, 2), log_3=b""), FOLDER) == 2
 
 
 def test_reader_can_be_stepped_and_closed() -> None:

@@ -48,15 +48,6 @@ def test_a_file_that_is_cut_reads_as_if_it_were(disk: OverlayDisk, folder: str) 
     assert untouched(folder)
 
 
-def test_writing_what_is_there_changes_nothing(disk: OverlayDisk, folder: str) -> None:
-    file = disk.open(f"{folder}/a", writable=True)
-    file.pwrite(b"345", 3)
-    assert disk.changes() == []
-    file.pwrite(b"9x", 9)
-    file.close()
-    assert disk.changes() == [Change("write", f"{folder}/a", 11)]
-
-
 def test_what_is_written_reads_back(disk: OverlayDisk, folder: str) -> None:
     file = disk.open(f"{folder}/a", writable=True)
     file.pwrite(b"xy", 9)

@@ -11,6 +11,7 @@ from zoolet.storage.errors import (
     DiskError,
     MisplacedFile,
     NoValidSnapshot,
+    StorageError,
 )
 from zoolet.storage.log_record import FILE_HEADER
 from zoolet.storage.sim_disk import SimDisk
@@ -59,6 +60,19 @@ def test_missing_directory_is_refused_without_autocreate() -> None:
     with pytest.raises(DirectoryMissing, match="/data/version-2"):
         open_store(disk, directory_autocreate=False)
     assert disk.directories == {"/"}
+
+
+def test_what_a_crash_left_under_construction_is_removed() -> None:
+    left = ("new.log.6", "new.snapshot.7.gz", "new.acceptedEpoch", ".zoolet.intent.tmp")
+    disk = disk_with({"snapshot.0": SNAPSHOT, **dict.fromkeys(left, b"")})
+    open_store(disk)
+    assert disk.listdir(DATA) == [".zoolet.lock", "snapshot.0"]
+
+
+def test_a_folder_into_which_a_backup_is_unpacked_is_refused() -> None:
+    disk = disk_with({"snapshot.0": SNAPSHOT, "log.1": log_of(1, 2), ".zoolet.intent": b"restore\n"})
+    with pytest.raises(StorageError, match="`zoolet restore`, which has to be called again"):
+        open_store(disk)
 
 
 def test_newest_snapshot_and_the_log_after_it_are_the_plan() -> None:

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from zoolet.jute.ids import Zxid
 from zoolet.storage.errors import Corrupt
 from zoolet.storage.log_record import FILE_HEADER, frame
-from zoolet.storage.sim_disk import LOSE_ALL, SimDisk, Survival
+from zoolet.storage.proposal_reader import read_proposals
+from zoolet.storage.sim_disk import KEEP_ALL, LOSE_ALL, Crashed, SimDisk, Survival
 from zoolet.storage.tests.samples import log_bytes, payload
 from zoolet.storage.txn_log import TxnLog
-from zoolet.storage.watermark import WATERMARK_FILE, Watermark, WatermarkFile
+from zoolet.storage.watermark import WATERMARK_FILE, LogEnd, Watermark, WatermarkFile
 
 FOLDER = "/data/version-2"
 MARK = f"{FOLDER}/{WATERMARK_FILE}"
@@ -42,6 +43,10 @@ def recovered(disk: SimDisk) -> list[int]:
 
 def mark_of(disk: SimDisk) -> Watermark | None:
     return WatermarkFile(disk, FOLDER).read()
+
+
+def ends_of(disk: SimDisk) -> dict[int, LogEnd]:
+    return WatermarkFile(disk, FOLDER).read_with_ends()[1]
 
 
 def test_mark_names_log_end_and_zxid_of_the_last_batch(disk: SimDisk) -> None:
@@ -220,6 +225,19 @@ def test_a_missing_log_of_a_whole_epoch_is_damage(disk: SimDisk) -> None:
     assert [entry.zxid for entry in open_log(disk).recover(NEXT_EPOCH + 2)] == [2 << 32 | 1]
 
 
+def test_a_missing_log_is_not_missed_by_who_reads_up_to_before_it(disk: SimDisk) -> None:
+    log = epochs(disk)
+    log.roll()
+    write(log, 2 << 32 | 1)
+    disk.unlink(f"{FOLDER}/log.100000001")
+    assert [entry.zxid for entry in log.read(1, 2)] == [1, 2]
+    assert [zxid for zxid, _ in read_proposals(disk, FOLDER, 1, 2) or ()] == [1, 2]
+    with pytest.raises(Corrupt, match="it is missing"):
+        list(log.read(1, NEXT_EPOCH))
+    log.truncate(1)
+    assert recovered(disk) == [1]
+
+
 def test_logs_that_were_purged_are_not_missed(disk: SimDisk) -> None:
     epochs(disk)
     disk.unlink(f"{FOLDER}/log.1")
@@ -240,14 +258,36 @@ def test_the_ends_of_many_logs_are_known(disk: SimDisk) -> None:
     for epoch in range(1, 50):
         write(log, epoch << 32 | 1)
         log.roll()
-    ends = WatermarkFile(disk, FOLDER).ends()
+    ends = ends_of(disk)
     assert list(ends) == [epoch << 32 | 1 for epoch in range(17, 49)]
     assert all(end.next_zxid == end.log_zxid + (1 << 32) for end in ends.values())
+
+
+def test_who_is_killed_while_a_log_is_begun_leaves_the_mark_or_the_end_of_the_one_before() -> None:
+    for call in range(1, 100):
+        disk = SimDisk()
+        disk.makedirs(FOLDER)
+        log = open_log(disk)
+        write(log, 1)
+        write(log, 2)
+        log.roll()
+        disk.crash_at = disk.changes + call
+        is_over = True
+        try:
+            write(log, NEXT_EPOCH)
+        except Crashed:
+            is_over = False
+        mark, ends = WatermarkFile(disk.crashed(KEEP_ALL), FOLDER).read_with_ends()
+        assert mark is not None
+        assert mark.zxid == 2 or [end.zxid for end in ends.values()] == [2], f"killed at {call}"
+        if is_over:
+            return
+    raise AssertionError("it does not end")
 
 
 def test_history_that_was_cut_has_no_ends(disk: SimDisk) -> None:
     log = epochs(disk)
     log.truncate(1)
-    assert WatermarkFile(disk, FOLDER).ends() == {}
+    assert ends_of(disk) == {}
     write(log, 2 << 32 | 1)
     assert recovered(disk) == [1, 2 << 32 | 1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zoolet.jute.codes import OpCode
 from zoolet.jute.data import OPEN_ACL
-from zoolet.jute.ids import Zxid
+from zoolet.jute.ids import Zxid, counter_of
 from zoolet.jute.txn import CreateTxn, SetDataTxn
 from zoolet.server.database import ZKDatabase, decode_payload, encode_payload
 from zoolet.server.snapshot_job import SnapshotJob
@@ -33,9 +33,10 @@ def java_folder(into: Path, golden: Path = JAVA_39) -> Folder:
 
 
 def payload(zxid: int, path: str = "/a", data: bytes = b"some data") -> bytes:
-    """A setData that makes the zxid the version."""
-    body = SetDataTxn(path, data, zxid).encode()
-    return encode_payload(SESSION, zxid, zxid, 1_700_000_000_000 + zxid, OpCode.SET_DATA, body, None)
+    """A setData that makes the counter of the zxid the version."""
+    counter = counter_of(Zxid(zxid))
+    body = SetDataTxn(path, data, counter).encode()
+    return encode_payload(SESSION, counter, zxid, 1_700_000_000_000 + counter, OpCode.SET_DATA, body, None)
 
 
 def create_payload(zxid: int, path: str, data: bytes | None = b"") -> bytes:

@@ -15,6 +15,8 @@ from zoolet.storage.errors import Corrupt
 from zoolet.storage.file_names import list_logs
 from zoolet.storage.log_record import frame
 from zoolet.storage.real_disk import RealDisk
+from zoolet.storage.snap_log import FileTxnSnapLog
+from zoolet.storage.watermark import WATERMARK_FILE
 
 DISK = RealDisk()
 
@@ -102,6 +104,50 @@ def test_zeros_where_the_mark_says_there_was_something_are_damage(tmp_path: Path
     damage(log, 200, bytes(log.stat().st_size - 200))
     with pytest.raises(Corrupt):
         back_up(DISK, folder, str(tmp_path / "b.tar"))
+
+
+@pytest.mark.parametrize("lost", ["the end of an epoch", "the log of an epoch", "a log inside an epoch"])
+def test_what_a_start_would_refuse_is_not_copied(tmp_path: Path, lost: str) -> None:
+    """The copy has no mark, which alone tells of some of it: a start would serve it with the hole."""
+    second = range(0x100000001, 0x100000004)
+    folder = our_folder(tmp_path, range(1, 4), range(4, 6), second, range(0x200000001, 0x200000003))
+    log = Path(folder.log_directory, "log.4" if lost != "the log of an epoch" else "log.100000001")
+    if lost == "the end of an epoch":
+        size = log.stat().st_size
+        damage(log, size - 60, bytes(60))
+    else:
+        log.unlink()
+    with pytest.raises(Corrupt):
+        back_up(DISK, folder, str(tmp_path / "b.tar"))
+    assert not (tmp_path / "b.tar").exists()
+
+
+class TruncatingDisk(RealDisk):
+    """A disk on which a server shortens its history after the mark was read."""
+
+    __slots__ = ("folder", "is_over", "was_marked")
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.is_over = self.was_marked = False
+
+    def open(self, path: str, *, writable: bool = False):  # type: ignore[no-untyped-def]
+        if self.was_marked and not self.is_over:
+            self.is_over = True
+            storage = FileTxnSnapLog(RealDisk(), self.folder.data_dir, self.folder.log_dir)
+            storage.open()
+            storage.truncate(3)
+            storage.close()
+        self.was_marked = self.was_marked or path.endswith(WATERMARK_FILE)
+        return super().open(path, writable=writable)
+
+
+def test_a_server_may_shorten_its_history_meanwhile(tmp_path: Path) -> None:
+    folder = our_folder(tmp_path, range(1, 6), range(6, 11))
+    disk = TruncatingDisk(folder)
+    back_up(disk, folder, str(tmp_path / "b.tar"))
+    assert disk.is_over
+    assert recover(DISK, restored(tmp_path, tmp_path / "b.tar")).zxid == 3
 
 
 def test_an_archive_is_not_overwritten(tmp_path: Path) -> None:

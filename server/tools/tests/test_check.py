@@ -135,7 +135,7 @@ def test_repair_cuts_at_the_damage_says_what_is_lost_and_keeps_a_copy(tmp_path: 
     before = contents(folder)
     plan = plan_repair(DISK, folder)
     assert contents(folder) == before
-    assert [step.path.rpartition("/")[2] for step in plan.steps] == [".zoolet.synced", "log.1"]
+    assert [step.path.rpartition("/")[2] for step in plan.steps] == ["log.1", ".zoolet.synced"]
     assert (plan.recovered.zxid, plan.lost, plan.acknowledged) == (3, [5, 6, 7, 8], 8)
     with hold(DISK, folder):
         told = list(repair(DISK, folder, plan))
@@ -152,10 +152,84 @@ def test_repair_of_an_older_log_gives_up_the_later_ones(tmp_path: Path) -> None:
     damage(Path(folder.log_directory, "log.1"), 40)
     plan = plan_repair(DISK, folder)
     names = [(step.path.rpartition("/")[2], step.size) for step in plan.steps]
-    assert names == [(".zoolet.synced", None), ("log.9", None), ("log.5", None), ("log.1", None)]
+    assert names == [("log.9", None), ("log.5", None), ("log.1", None), (".zoolet.synced", None)]
     assert plan.lost == list(range(2, 12))
     list(repair(DISK, folder, plan))
     assert recover(DISK, folder).zxid == 0
+
+
+SECOND_EPOCH = range(0x100000001, 0x100000004)
+THIRD_EPOCH = range(0x200000001, 0x200000003)
+
+
+def three_epochs(path: Path) -> tuple[Folder, Path]:
+    """A folder with a log for each of three epochs, and the first log."""
+    folder = our_folder(path, range(1, 4), SECOND_EPOCH, THIRD_EPOCH)
+    return folder, Path(folder.log_directory, "log.1")
+
+
+def assert_repaired_up_to(folder: Folder, zxid: int, *lost: int) -> None:
+    """Nothing behind a hole is kept, and what is lost is said."""
+    before = contents(folder)
+    plan = plan_repair(DISK, folder)
+    assert (plan.recovered.zxid, plan.lost) == (zxid, [*lost])
+    assert plan.acknowledged == THIRD_EPOCH[-1]
+    assert plan.steps[-1].path.endswith("/.zoolet.synced"), "until the end it tells that something is missing"
+    assert contents(folder) == before
+    list(repair(DISK, folder, plan))
+    assert recover(DISK, folder).zxid == zxid
+    assert is_good(folder)
+
+
+@pytest.mark.parametrize("content", [bytes(60), b"\0\0\0\0abcd"], ids=["zeros", "another CRC"])
+def test_repair_of_an_epochs_last_txn_gives_up_the_later_epochs(tmp_path: Path, content: bytes) -> None:
+    """Between epochs zxids do not tell that something is missing."""
+    folder, log = three_epochs(tmp_path)
+    damage(log, _offset(folder, 3), content.ljust(log.stat().st_size - _offset(folder, 3), b"\0"))
+    assert_repaired_up_to(folder, 2, *SECOND_EPOCH, *THIRD_EPOCH)
+
+
+def test_repair_without_the_log_of_an_epoch_gives_up_the_later_ones(tmp_path: Path) -> None:
+    folder, _ = three_epochs(tmp_path)
+    Path(folder.log_directory, "log.100000001").unlink()
+    assert_repaired_up_to(folder, 3, *THIRD_EPOCH)
+
+
+def test_repair_of_two_epochs_stops_before_the_first_damage(tmp_path: Path) -> None:
+    folder, log = three_epochs(tmp_path)
+    damage(log, _offset(folder, 3), bytes(log.stat().st_size - _offset(folder, 3)))
+    Path(folder.log_directory, "log.200000001").unlink()
+    assert_repaired_up_to(folder, 2, *SECOND_EPOCH)
+
+
+def test_repair_keeps_no_epoch_behind_damage_of_which_no_mark_tells(tmp_path: Path) -> None:
+    folder, log = three_epochs(tmp_path)
+    Path(folder.log_directory, ".zoolet.synced").unlink()
+    damage(log, _offset(folder, 3) + 30)
+    plan = plan_repair(DISK, folder)
+    assert (plan.recovered.zxid, plan.damaged) == (2, 1)
+    assert plan.lost == [*SECOND_EPOCH, *THIRD_EPOCH]
+
+
+def test_repair_keeps_the_epochs_behind_damage_in_a_log_that_is_known_to_be_whole(tmp_path: Path) -> None:
+    folder, log = three_epochs(tmp_path)
+    end = log.stat().st_size
+    with log.open("ab") as file:
+        file.write(b"\0\0\0\0abcd" * 9)
+    plan = plan_repair(DISK, folder)
+    assert [(step.path, step.size) for step in plan.steps] == [(str(log), end)]
+    assert (plan.recovered.zxid, plan.lost, plan.acknowledged) == (THIRD_EPOCH[-1], [], -1)
+
+
+def test_repair_keeps_no_epoch_behind_logs_that_do_not_continue_the_snapshot(tmp_path: Path) -> None:
+    folder, log = three_epochs(tmp_path)
+    log.unlink()
+    Path(folder.log_directory, ".zoolet.synced").unlink()
+    Path(folder.snap_directory, "snapshot.0").rename(Path(folder.snap_directory, "snapshot.100000001"))
+    Path(folder.log_directory, "log.100000001").rename(Path(folder.log_directory, "log.100000003"))
+    plan = plan_repair(DISK, folder)
+    assert plan.recovered.zxid == 0x100000001
+    assert plan.lost == [0x100000002, 0x100000003, *THIRD_EPOCH]
 
 
 def test_repair_loses_nothing_that_a_later_snapshot_has(tmp_path: Path) -> None:

@@ -67,6 +67,20 @@ def test_a_history_that_has_vanished_is_told_of(tmp_path: Path) -> None:
     assert "would have no say until a leader sends all" in text
 
 
+@pytest.mark.parametrize(("epochs", "has_marker"), [("0", False), ("-1", False), ("1", True)])
+def test_an_empty_folder_on_which_a_member_would_start_is_good(
+    tmp_path: Path, epochs: str, has_marker: bool
+) -> None:
+    folder = members_folder(tmp_path, epochs, epochs)
+    for path in (Path(folder.log_directory, "log.1"), Path(folder.snap_directory, "snapshot.0")):
+        path.unlink()
+    if has_marker:
+        Path(folder.log_dir, "initialize").touch()
+    checked = Check(RealDisk(), folder)
+    assert "a server would begin with an empty tree" in [f.text for f in checked.findings()][-2]
+    assert not checked.is_bad
+
+
 def test_files_set_aside_are_no_strangers(tmp_path: Path) -> None:
     folder = members_folder(tmp_path)
     for name in ("damaged.log.1", "damaged.2.snapshot.0.gz"):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 from zoolet.server.tools.folder import NotThere, find_folder, find_logs, find_snapshot
 from zoolet.server.tools.node_history import node_history
 from zoolet.server.tools.recovery import covered, recover, recover_at
-from zoolet.server.tools.tests.folders import JAVA_38, contents, damage, java_folder, our_folder
+from zoolet.server.tools.tests.folders import JAVA_38, contents, damage, java_folder, our_folder, payload
+from zoolet.storage.disk import File
 from zoolet.storage.errors import Corrupt
+from zoolet.storage.log_record import frame
 from zoolet.storage.real_disk import RealDisk
 
 DISK = RealDisk()
@@ -25,6 +29,45 @@ def test_a_folder_of_javas_is_recovered_and_not_touched(tmp_path: Path) -> None:
     assert recovered.database.digest_mismatches == 0
     assert recovered.changes == ()
     assert contents(folder) == before
+
+
+class BusyFile:
+    """A log into which a server writes a txn whenever it is read."""
+
+    def __init__(self, file: File, path: Path, zxids: Iterator[int]) -> None:
+        self._file = file
+        self._path = path
+        self._zxids = zxids
+        self.size, self.next_data, self.close = file.size, file.next_data, file.close
+
+    def pread(self, length: int, offset: int) -> bytes:
+        data = self._file.pread(length, offset)
+        damage(self._path, len(self._path.read_bytes().rstrip(b"\0")), frame(payload(next(self._zxids))))
+        return data
+
+
+class BusyDisk(RealDisk):
+    """The disk of a server that writes."""
+
+    __slots__ = ("log", "zxids")
+
+    def __init__(self, log: str, zxids: Iterator[int]) -> None:
+        self.log = log
+        self.zxids = zxids
+
+    def open(self, path: str, *, writable: bool = False):  # type: ignore[no-untyped-def]
+        file = super().open(path, writable=writable)
+        return BusyFile(file, Path(path), self.zxids) if path == self.log else file
+
+
+def test_recovery_beside_a_server_that_writes_writes_nothing_again(tmp_path: Path) -> None:
+    """A real start does, above the mark; here that would read the whole log into memory."""
+    folder = our_folder(tmp_path, range(1, 10))
+    log = Path(folder.log_directory, "log.1")
+    log.write_bytes(log.read_bytes() + frame(payload(10)) + bytes(100_000))
+    recovered = recover(BusyDisk(str(log), count(11)), folder)
+    assert recovered.zxid >= 10
+    assert "write" not in [change.kind for change in recovered.changes]
 
 
 def test_recovery_refuses_damage_as_a_start_does(tmp_path: Path) -> None:
