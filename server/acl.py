@@ -11,12 +11,12 @@ from ..jute.codes import Perms
 from ..jute.data import ACL, OPEN_ACL, WORLD, Id
 from .auth.provider import AuthProvider
 from .errors import InvalidACL, MarshallingError, NoAuth
-from .pauses import Pauses
+from .pauses import Pauses, with_pauses
 
 AclTuple = tuple[ACL, ...]
 Identities = tuple[Id, ...]
 
-_PAUSE_MASK = 127
+_PAUSE_EVERY = 128
 
 OPEN_ACL_ID = -1
 """How logs and snapshots name the open ACL; it is not listed in the ACL table."""
@@ -59,9 +59,7 @@ class AccessControl:
         for identity in ids:
             if identity.scheme == "super":
                 return True
-        for count, entry in enumerate(acl, 1):
-            if not count & _PAUSE_MASK:
-                self._pauses.take()
+        for entry in with_pauses(acl, self._pauses.take, _PAUSE_EVERY):
             if not entry.perms & perms:
                 continue
             wanted = entry.id
@@ -88,9 +86,7 @@ class AccessControl:
         if not acl:
             raise InvalidACL("empty ACL")
         fixed: list[ACL] = []
-        for count, entry in enumerate(dict.fromkeys(acl), 1):
-            if not count & _PAUSE_MASK:
-                self._pauses.take()
+        for entry in with_pauses(dict.fromkeys(acl), self._pauses.take, _PAUSE_EVERY):
             scheme, name = entry.id.scheme, entry.id.id
             if scheme is None:
                 raise InvalidACL("null scheme")

@@ -15,7 +15,7 @@ from .data_node import DataNode
 from .data_tree import DataTree
 from .digest import node_digest
 from .errors import NoNode
-from .pauses import slices
+from .pauses import pausing, slices
 
 
 class ChangeRecord:
@@ -205,10 +205,7 @@ class OutstandingChanges:
     def rollback_multi(self) -> None:
         """Take back every change since ``begin_multi``."""
         assert self._undo is not None
-        pause = self.tree.pauses.take
-        for count, (path, previous) in enumerate(reversed(self._undo)):
-            if count & 1023 == 1023:
-                pause()
+        for path, previous in pausing(reversed(self._undo), self.tree.pauses.take):
             self._forget_owner(self.queue.pop(), newest=True)
             if previous is None:
                 del self.by_path[path]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from .connection import ServerConnection
 from .endpoint import Accept
-from .event_loop import EventLoop, bind
+from .event_loop import EventLoop
 from .settings_table import Config
+from .sockets import bind
 
 if TYPE_CHECKING:
     from socket import socket

@@ -34,7 +34,7 @@ from .four_letter import answer, is_word, request_bytes
 from .identification import admit
 from .identification import answer as answer_identification
 from .java_text import java_host
-from .memory_budget import OUT_BYTES_MAX, RECEIVE_BYTES, RECEIVE_BYTES_TIGHT, SMALL_BYTES, SMALL_WRITE_BYTES
+from .memory_budget import OUT_BYTES_MAX, RECEIVE_BYTES_TIGHT, SMALL_BYTES, SMALL_WRITE_BYTES
 from .ops.context import Kind, Operation
 from .request import Request
 from .server_stats import NO_OPERATION, ConnectionStats
@@ -50,6 +50,8 @@ READS_WAITING_MAX: Final = 128
 """Reads of a connection that may wait behind its writes; they are answered all at once, however large."""
 UNSENT_EVENTS_BYTES_MAX: Final = 64 << 20
 """Unsent bytes past which a client that does not take its watch events is cut off."""
+FREE_BYTES_MAX: Final = 1 << 16
+"""Unsent bytes up to which a ping is answered in a pause."""
 LINGER_MS: Final = 10_000
 """How long a closing connection's last bytes may take."""
 
@@ -181,7 +183,7 @@ class ServerConnection:
             and not self._waiting
             and not self._backlog
             and not self._frames.buffered_bytes
-            and self.unsent_bytes < RECEIVE_BYTES
+            and self.unsent_bytes < FREE_BYTES_MAX
         )
 
     @property
@@ -200,6 +202,7 @@ class ServerConnection:
             raise  # the log can't be written: that is the server's end, not the client's trouble
         except Exception:
             _log.exception("a request of session 0x%x could not be handled", self.session_id)
+            self.core.engaged = None
             self.close("internal error")
 
     def _receive(self, chunk: bytes) -> None:
@@ -268,7 +271,7 @@ class ServerConnection:
     def _run(self, frames: list[bytes]) -> None:
         """The hot path: handle whole requests of an established session in order."""
         core = self.core
-        core.engaged = self
+        engaged, core.engaged = core.engaged, self
         if core.enforced_schemes is not None:
             frames = admit(self, frames)
         alive = core.sessions.touch(self.session_id, self.session_timeout_ms, core.now_ms)
@@ -342,7 +345,7 @@ class ServerConnection:
                 if self.state is not _ESTABLISHED:
                     self._watches_came_too_late()
                     break
-        core.engaged = None
+        core.engaged = engaged
         if answered:
             self.unsent_bytes += size
             core.dirty[self] = None
@@ -466,13 +469,12 @@ class ServerConnection:
             self._reads_waiting -= 1
             core.in_process -= 1
             self._answer_read(behind)
-            core.engaged = None
             if self.unsent_bytes > OUT_BYTES_MAX:
                 core.memory.output_bursts(self, core.now_ms)
 
     def _answer_read(self, request: Request) -> None:
         core, operation = self.core, request.operation
-        core.engaged = self
+        engaged, core.engaged = core.engaged, self
         zxid = core.tree.last_processed_zxid
         error, body = 0, b""
         try:
@@ -489,6 +491,7 @@ class ServerConnection:
             error = ErrorCode.MARSHALLING_ERROR
         except Exception:
             error = self._unexpected(operation)
+        core.engaged = engaged
         xid = XID_PING if operation.opcode == OpCode.PING else request.cxid
         if self.state is _ESTABLISHED:
             self._answer(request, zxid, xid, error, body)

@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from .throttled_connection import Gates
 
 _PING = OPERATIONS[OpCode.PING]
-DESCRIPTORS_KEPT: Final = 64
-"""File descriptors that clients do not get: without one for the next log file the server would end."""
+DESCRIPTORS_NOT_FOR_CLIENTS: Final = 64
+"""File descriptors that clients do not get: without one for the next log file the server would end, and
+members have to reach each other (the loop's ``DESCRIPTORS_KEPT`` are for nobody but the log)."""
 
 _log = logging.getLogger(__name__)
 
@@ -87,10 +88,7 @@ class ServerCore(ABC):
         pauses: Pauses | None = None,
     ) -> None:
         self.config = config
-        self.database = database
-        self.tree = database.tree
         self.pauses = pauses or Pauses()
-        self.tree.pause_with(self.pauses)
         self.operations: dict[int, Operation] = OPERATIONS
         self.now_ms = now_ms
         self.wall_ms = wall_ms
@@ -110,12 +108,10 @@ class ServerCore(ABC):
         self.passwords = SessionPasswords(self.security.session_secret)
         self._random = random
         self._nonces: Nonces | None = None
-        self.read_context = ReadContext(self.tree, self.access, OPERATIONS)
-        self.sessions = sessions
         self.open_connections: dict[ServerConnection, None] = {}
         self._per_host: dict[str, int] = {}
         descriptors = file_descriptors_max()
-        most = sys.maxsize if descriptors < 0 else max(descriptors - DESCRIPTORS_KEPT, 1)
+        most = sys.maxsize if descriptors < 0 else max(descriptors - DESCRIPTORS_NOT_FOR_CLIENTS, 1)
         self._connections_max = min(config.max_cnxns or sys.maxsize, most)
         self.by_session: dict[int, ServerConnection] = {}
         self.dirty = dirty
@@ -126,10 +122,9 @@ class ServerCore(ABC):
         """Whether a connection should leave the rest of its batch for later; the shell sets it."""
         self.engaged: ServerConnection | None = None
         """The connection whose requests are being handled: what it sends now is not its turn yet."""
-        self._started_ms = now_ms
+        self._started_ms = self._sweep_ms = now_ms
         self.memory = memory or MemoryBudget(config.client_memory_bytes, config.jute_max_buffer_bytes)
-        self.memory.guard(self.tree.watches)
-        self.tree.replies.set_up(self.config)
+        self._take_up(database, sessions)
         self.throttle: ConnectionThrottle | None = None
         """How many handshakes are taken; None for all."""
         self.gates: Gates | None = None
@@ -189,6 +184,17 @@ class ServerCore(ABC):
             self.database.metrics.add("stale_sessions_expired")
             self.submit(Request(None, session_id, 0, CLOSE_SESSION, b"", now_ms))
             self.pauses.take()
+        if now_ms >= self._sweep_ms:
+            self._sweep_ms = now_ms + self.config.tick_time_ms // 2
+            self._sweep(now_ms)
+        if self._container_manager is not None:
+            self._container_manager.tick(now_ms, self.wall_ms)
+        if self.gates is not None:
+            self.gates.tick()
+        self.memory.tick(now_ms)
+
+    def _sweep(self, now_ms: int) -> None:
+        """Look at every connection: not in every tick, which with ``flushDelay`` come as often as flushes."""
         oldest = now_ms - self.config.sessionless_cnxn_timeout_ms
         for connection in list(self.open_connections):
             if connection.state < State.OPENING and connection.established_ms < oldest:
@@ -196,11 +202,6 @@ class ServerCore(ABC):
                 connection.abort("no session in time")
             elif connection.state is State.CLOSING and connection.close_deadline_ms < now_ms:
                 self.dirty[connection] = None
-        if self._container_manager is not None:
-            self._container_manager.tick(now_ms, self.wall_ms)
-        if self.gates is not None:
-            self.gates.tick()
-        self.memory.tick(now_ms)
 
     def next_tick_ms(self) -> int:
         """How long until ``tick`` has something to do, at most one tick."""
@@ -234,6 +235,9 @@ class ServerCore(ABC):
     def serve_database(self, database: ZKDatabase, sessions: SessionTracker) -> None:
         """Serve another tree from now on. No client may be connected."""
         database.metrics = self.database.metrics
+        self._take_up(database, sessions)
+
+    def _take_up(self, database: ZKDatabase, sessions: SessionTracker) -> None:
         self.database = database
         self.tree = database.tree
         self.tree.pause_with(self.pauses)

@@ -113,6 +113,11 @@ class ZKDatabase:
         self.sessions = sessions
         self._context = TxnContext(tree, OPERATIONS)
         self._digest_from_zxid = 0
+        self.digest_log.clear()
+
+    def clear(self) -> None:
+        """Forget tree and sessions (``ZKDatabase.clear``); what was counted goes on."""
+        self.adopt(DataTree.fresh(digest_enabled=self.tree.digest_enabled), {})
 
     def reset_metrics(self) -> None:
         """Every count starts again (``srst``)."""

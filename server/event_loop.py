@@ -28,6 +28,7 @@ from .log_thread import LogThread
 from .memory_budget import RECEIVE_BYTES, MemoryBudget, rest_of
 from .pauses import Pauses, nothing
 from .process_facts import file_descriptors_max
+from .sockets import give_up_after, numeric_host
 
 LINGER_S: Final = 0.001
 """How long to wait in epoll itself before waiting through trio. The next request of a client that works
@@ -44,7 +45,10 @@ BULK_BYTES: Final = 1 << 12
 GATHER_BYTES: Final = 1 << 18
 """More than this is sent piece by piece."""
 DESCRIPTORS_KEPT: Final = 24
-"""No connection gets one of the last file descriptors: the log needs one for every file it begins."""
+"""No connection gets one of the last file descriptors: the log needs one for every file it begins. Clients
+are refused before that (``DESCRIPTORS_NOT_FOR_CLIENTS``); what is between is for members and for HTTP."""
+NOT_ACCEPTING_MS: Final = 500
+"""How long nobody is accepted, at the least, when there are no more."""
 PIECES_MAX: Final = 256
 """How many of them the system is given at a time."""
 
@@ -149,6 +153,7 @@ class EventLoop:
         self._idle: trio.Event | None = None
         self._is_muted: Callable[[str, int], bool] = lambda host, port: False
         self._tick_due_ms = 0
+        self._accept_again_ms = 0
         self._tick_sooner: trio.Event | None = None
         self.background = Background(self._epoll.fileno())
         self._sleep = trio.CancelScope()
@@ -387,6 +392,7 @@ class EventLoop:
         _log.warning("not accepting connections for a while: %s", reason)
         self._epoll.unregister(listening.socket.fileno())
         listening.watched = False
+        self._accept_again_ms = self._core.now_ms + NOT_ACCEPTING_MS
 
     def _receive(self, stream: _Stream) -> None:
         try:
@@ -432,6 +438,8 @@ class EventLoop:
         if endpoint.out:
             self._send_out(stream)
         if stream.unsent is None:
+            if self._memory.output_bytes:
+                tell_output_waits(endpoint)  # perhaps it was given much, and all of it has gone at once
             if endpoint.is_closing:
                 self._drop(stream)
                 return
@@ -532,7 +540,7 @@ class EventLoop:
 
     def _resume_accepting(self) -> None:
         """Try the listening sockets again if there were no file descriptors left."""
-        if self._reading:
+        if self._reading and self._core.now_ms >= self._accept_again_ms:
             for fd, listening in self._listening.items():
                 if not listening.watched:
                     listening.watched = True
@@ -551,11 +559,6 @@ class EventLoop:
         stream.endpoint.closed()
 
 
-def give_up_after(sock: socket.socket, unacknowledged_ms: int) -> None:
-    """Give a connection up when the other end leaves bytes unacknowledged for so long."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unacknowledged_ms)
-
-
 def monotonic_ms() -> int:
     """Time by the clock that never jumps."""
     return int(time.monotonic() * 1000)
@@ -564,35 +567,3 @@ def monotonic_ms() -> int:
 def wall_ms() -> int:
     """Time since 1970."""
     return int(time.time() * 1000)
-
-
-def numeric_host(host: str) -> str:
-    """An address as Java prints it: IPv4 without the prefix of a dual-stack socket, no zone."""
-    return host.removeprefix("::ffff:") if "." in host else host.partition("%")[0]
-
-
-def bind(address: str, port: int, backlog: int) -> socket.socket:
-    """A listening socket; an empty address means every interface. Raises OSError naming the address."""
-    if address:
-        try:
-            found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
-        except UnicodeError:
-            raise OSError(f"cannot listen on {address}:{port}: no such name") from None
-        found.sort(key=lambda info: info[0] != socket.AF_INET)  # Java's choice for a name with both
-        family, _, _, _, target = found[0]
-    elif socket.has_dualstack_ipv6():
-        family, target = socket.AF_INET6, ("::", port)
-    else:
-        family, target = socket.AF_INET, ("0.0.0.0", port)
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and not address:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind(target)
-        sock.listen(backlog if backlog > 0 else 50)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"cannot listen on {address or '*'}:{port}: {error.strerror}") from None
-    return sock

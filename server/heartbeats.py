@@ -30,7 +30,7 @@ SOCKETS_MAX: Final = 512
 """How many are looked at in a pause; the others come first in the next one."""
 SENT_MAX: Final = 64
 SHORT_BYTES: Final = 4096
-"""So many connections with no more than this to say are sent what they wait for."""
+"""So many of them with no more than this to say are sent what they wait for."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Stream(Protocol):
 
 
 class Heartbeats:
-    """Answers pings between two turns of the loop.
+    """Answers pings in the middle of a turn of the loop.
 
     Args:
         epoll: has all sockets.
@@ -79,7 +79,11 @@ class Heartbeats:
             self.due_s = time.monotonic() + EVERY_S
 
     def _answer(self) -> None:
-        for endpoint in [*islice(self._dirty, SENT_MAX)]:
+        dirty, sent = self._dirty, 0
+        for endpoint in [*islice(dirty, SOCKETS_MAX)]:
+            # Behind all others: they come first in the next pause.
+            del dirty[endpoint]
+            dirty[endpoint] = None
             stream = self._by_endpoint.get(endpoint)
             if (
                 stream is not None
@@ -92,6 +96,9 @@ class Heartbeats:
                 and not stream.muted
             ):
                 self._send(stream)
+                sent += 1
+                if sent == SENT_MAX:
+                    break
         now_ms = int(time.monotonic() * 1000)
         for fd, mask in self._epoll.poll(0, SOCKETS_MAX):
             stream = self._streams.get(fd)

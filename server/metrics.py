@@ -162,6 +162,7 @@ class ServerMetrics:
         self.batches = BatchTimes()
         self.write_ms: dict[int, int] = {}
         """How often writing a batch to the disk took so long; the log's thread counts it."""
+        self._write_ms_before_reset: dict[int, int] = {}
         self.ack_latencies: dict[str, Histogram] = {}
         """Of some acks, by the number of the member."""
         self.quota_exceeded: dict[str, int] = {}
@@ -179,14 +180,22 @@ class ServerMetrics:
         """A member's ack came so long after its proposal."""
         self.ack_latencies.setdefault(sid, Histogram()).add(latency_ms)
 
+    def slow_writes(self, threshold_ms: int) -> int:
+        """Writes to the disk that took longer, since the start: no reset forgets them, as in the original."""
+        counted = (*list(self.write_ms.items()), *self._write_ms_before_reset.items())
+        return sum(times for took_ms, times in counted if took_ms > threshold_ms)
+
     def reset(self) -> None:
-        """Everything starts again (``srst``)."""
+        """Everything starts again (``srst``), but for ``slow_writes``."""
         self.counters = dict.fromkeys(COUNTERS, 0)
         for summary in self.summaries.values():
             summary.reset()
         for histogram in (*self.histograms.values(), *self.ack_latencies.values()):
             histogram.reset()
         self.batches.reset()
+        before = self._write_ms_before_reset
+        for took_ms, times in list(self.write_ms.items()):
+            before[took_ms] = before.get(took_ms, 0) + times
         self.write_ms.clear()
         for name in self.quota_exceeded:
             self.quota_exceeded[name] = 0

@@ -7,7 +7,8 @@ steps; a call is cheap while nothing is due. What happens in a pause is for whoe
 (``heartbeats``); in a core without sockets it is nothing.
 
 The rule for what is done in a pause: it changes neither the tree, nor its watches, nor any table that the
-work around it may be in the middle of. It answers on connections that wait for nothing else, and no more.
+work around it may be in the middle of. It answers pings on connections that wait for nothing else, and sends
+what was answered before.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class PrepRequestProcessor:
         next_processor: Callable[[Request], None],
     ) -> None:
         self.context = context
+        self._pauses = context.changes.tree.pauses
         self.last_zxid = last_zxid
         self._next = next_processor
 
@@ -48,7 +49,7 @@ class PrepRequestProcessor:
         end = 0
         if decoder is not None and request.record is None:
             try:
-                request.record, end = decoder.decode(request.frame, 8, self.context.changes.tree.pauses.take)
+                request.record, end = decoder.decode(request.frame, 8, self._pauses.take)
             except JuteError as error:
                 _log.info("undecodable request: %s", error)
                 request.error = ErrorCode.MARSHALLING_ERROR
@@ -90,7 +91,7 @@ class PrepRequestProcessor:
         if operation.encode is not None and record_end:
             body = operation.encode(request.frame[8:record_end], request.record, request.txn)
         else:
-            body = b"" if request.txn is None else request.txn.encode(changes.tree.pauses.take)
+            body = b"" if request.txn is None else request.txn.encode(self._pauses.take)
         if len(body) > context.txn_bytes_max:
             # The original would log it and never be able to read it again (ZOOKEEPER-4306).
             if operation.opcode != OpCode.CLOSE_SESSION:

@@ -7,7 +7,7 @@ was written. Here is what goes into it; who writes it, and between what, is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from ..jute.codes import DIGEST_VERSION
 from ..jute.ids import Zxid
@@ -57,9 +57,9 @@ class SnapshotJob:
         self._ended = ended
 
     @classmethod
-    def of(cls, config: Config, database: ZKDatabase) -> SnapshotJob:
-        """A snapshot as the settings want it, that nobody waits for."""
-        return cls(database, with_last_zxid=config.serialize_last_processed_zxid_enabled)
+    def of(cls, config: Config, database: ZKDatabase, **named: Any) -> SnapshotJob:
+        """A snapshot as the settings want it; what else there is to say is said as to the class itself."""
+        return cls(database, with_last_zxid=config.serialize_last_processed_zxid_enabled, **named)
 
     def chunks(self, time_is_up: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
         """Pieces of the snapshot, in order. An empty one means that the time slice is used up."""

@@ -15,6 +15,7 @@ import trio
 from ..jute.ids import hex64
 from ..storage.errors import StorageError
 from ..storage.snap_store import SnapshotFile, SnapStore
+from .background import Background
 from .event_loop import EventLoop
 from .snapshot_job import SnapshotJob
 from .snapshot_thread import SnapshotThread
@@ -95,7 +96,7 @@ class SnapshotWriter:
         ended = trio.Event()
         token = trio.lowlevel.current_trio_token()
         thread = SnapshotThread(file.write, lambda: token.run_sync_soon(ended.set))
-        loop.work_beside(_Encoding(job, thread).step)
+        loop.work_beside(_Encoding(job, thread, loop.background).step)
         try:
             await ended.wait()
         finally:
@@ -108,27 +109,28 @@ class SnapshotWriter:
 
 
 class _Encoding:
-    """Makes the chunks of a snapshot in slices, and gives them to the thread."""
+    """Makes the chunks of a snapshot in slices, and gives them to the thread; then there is no more work."""
 
-    def __init__(self, job: SnapshotJob, thread: SnapshotThread) -> None:
+    def __init__(self, job: SnapshotJob, thread: SnapshotThread, background: Background) -> None:
         self._job = job
         self._thread = thread
+        self._background = background
         self._slice_end = 0.0
         self._chunks = job.chunks(lambda: time.monotonic() > self._slice_end)
-        self._is_over = False
 
     def step(self) -> bool:
         """One slice; False when there is nothing to do, or when the disk is behind."""
         if self._job.is_cancelled:
-            self._is_over = True
             self._thread.stop()
-        if self._is_over or self._thread.waiting >= WAITING_MAX:
+            self._background.step = None
+            return False
+        if self._thread.waiting >= WAITING_MAX:
             return False
         self._slice_end = time.monotonic() + SLICE_S
         chunk = next(self._chunks, None)
         if chunk is None:
-            self._is_over = True
             self._thread.close()
+            self._background.step = None
         elif chunk:
             self._thread.submit(chunk)
         return True

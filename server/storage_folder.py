@@ -35,11 +35,13 @@ def restore(
     storage: FileTxnSnapLog,
     database: ZKDatabase,
     replayed_txn: Callable[[int, bytes], None] | None = None,
+    *,
+    config: Config | None = None,
 ) -> int:
     """Fill the database; returns how many txns were replayed. ``replayed_txn`` is told of each.
 
-    A new folder gets ``snapshot.0``: logs without a snapshot before them are not trusted later. Raises
-    StorageError.
+    ``config`` says what a snapshot ends with; without it that is what 3.9 has by default. A new folder gets
+    ``snapshot.0``: logs without a snapshot before them are not trusted later. Raises StorageError.
     """
     for problem in plan.rejected:
         _log.warning("snapshot passed over: %s", problem)
@@ -51,7 +53,7 @@ def restore(
             " or db.autocreate=true, says that it is meant to be",
         )
     if plan.start is StartingPoint.EMPTY:
-        write_snapshot(storage, SnapshotJob(database))
+        write_snapshot(storage, SnapshotJob(database) if config is None else SnapshotJob.of(config, database))
         storage.remove_initialize_marker()
     return replayed
 
@@ -61,13 +63,11 @@ def lacks_snapshot(plan: RestorePlan) -> bool:
     return plan.start is StartingPoint.DATA and plan.snapshot is None
 
 
-def restore_alone(
-    plan: RestorePlan, storage: FileTxnSnapLog, database: ZKDatabase, *, with_last_zxid: bool
-) -> int:
+def restore_alone(plan: RestorePlan, storage: FileTxnSnapLog, database: ZKDatabase, config: Config) -> int:
     """As ``restore``, for a server of its own: all that is there is final, and may be in a snapshot."""
-    replayed = restore(plan, storage, database)
+    replayed = restore(plan, storage, database, config=config)
     if lacks_snapshot(plan):
-        write_snapshot(storage, SnapshotJob(database, with_last_zxid=with_last_zxid))
+        write_snapshot(storage, SnapshotJob.of(config, database))
     return replayed
 
 

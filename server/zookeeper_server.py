@@ -77,8 +77,7 @@ class ZooKeeperServer:
         try:
             database = ZKDatabase(digest_enabled=self.config.digest_enabled)
             database.clock = monotonic_ms
-            with_last_zxid = self.config.serialize_last_processed_zxid_enabled
-            replayed = restore_alone(plan, storage, database, with_last_zxid=with_last_zxid)
+            replayed = restore_alone(plan, storage, database, self.config)
             ports = ClientPorts(self.config, lambda address: core.accept(address))
             self.port, self.secure_port = ports.port, ports.secure_port
             snapshots = SnapshotWriter(storage.snap_store)

@@ -175,10 +175,8 @@ def _server_stats(context: Context) -> Answer:
         "server_stats": {
             "packets_sent": stats.packets_sent,
             "packets_received": stats.packets_received,
-            "fsync_threshold_exceed_count": sum(
-                count
-                for took_ms, count in view.database.metrics.write_ms.items()
-                if took_ms > view.config.fsync_warning_threshold_ms
+            "fsync_threshold_exceed_count": view.database.metrics.slow_writes(
+                view.config.fsync_warning_threshold_ms
             ),
             "client_response_stats": responses,
             "data_dir_size": directory_size_bytes(snapshots),

@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..endpoint import Accept, Dirty
-from ..event_loop import EventLoop, bind
+from ..event_loop import EventLoop
+from ..sockets import bind
 
 if TYPE_CHECKING:
     from ...storage.snap_store import SnapStore

@@ -32,6 +32,7 @@ from zoolet.server.config import config_from
 from zoolet.server.connection import State
 from zoolet.server.database import ZKDatabase
 from zoolet.server.session_passwords import session_password
+from zoolet.server.settings_table import Config
 from zoolet.server.snapshot_job import SnapshotJob
 from zoolet.server.standalone import StandaloneServer
 from zoolet.storage.sim_disk import SimDisk
@@ -185,24 +186,30 @@ class Server:
         self.disk = disk or SimDisk()
         self.settings = settings
         self.properties = properties or {}
-        self.now_ms = now_ms
-        self.disk_works = True
-        self.clients: list[Client] = []
         self.snapshots_due = 0
-        self.batches = 0
         self.storage = FileTxnSnapLog(self.disk, "/data", "/data", STORAGE)
         database = ZKDatabase(digest_enabled=settings.get("digest_enabled", True))
         self.replayed = database.restore(self.storage.open())
         defaults = {"tick_time_ms": 2000, "four_letter_whitelist": "*", "max_client_cnxns": 0}
         config = config_from(self.properties, data_dir="/data", client_port=2181, **{**defaults, **settings})
+        self._serve(config, database, self.replayed, now_ms=now_ms, wall_ms=WALL_MS + now_ms)
+
+    def _serve(
+        self, config: Config, database: ZKDatabase, replayed: int, *, now_ms: int, wall_ms: int
+    ) -> None:
+        """Begin with what was restored from ``storage``."""
+        self.now_ms = now_ms
+        self.disk_works = True
+        self.clients: list[Client] = []
+        self.batches = 0
         self.core = StandaloneServer(
             config,
             database,
             self.storage.txn_log,
-            replayed=self.replayed,
+            replayed=replayed,
             random=Random(1),
             now_ms=now_ms,
-            wall_ms=WALL_MS + now_ms,
+            wall_ms=wall_ms,
             start_snapshot=self._start_snapshot,
         )
         self.tree = self.core.tree

@@ -13,6 +13,7 @@ from zoolet.jute.proto import AuthPacket, CreateRequest, DeleteRequest, SetACLRe
 from zoolet.server.audit import server_failed, server_started, server_stopped
 from zoolet.server.process_facts import user_name
 from zoolet.server.tests.harness import Client, Server
+from zoolet.server.tests.pipeline import multi_body
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -88,20 +89,15 @@ def test_users_and_acls_show_no_hash(client: Client, caplog: pytest.LogCaptureFi
     assert "aGFzaA" not in line
 
 
-def multi(*operations: tuple[int, bytes]) -> bytes:
-    parts = [pack(">i?i", opcode, False, -1) + body for opcode, body in operations]
-    return b"".join(parts) + pack(">i?i", -1, True, -1)
-
-
 def test_a_multi_is_told_operation_by_operation(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    create = CreateRequest("/m", b"", OPEN_ACL, 0).encode()
-    delete = DeleteRequest("/m", -1).encode()
-    client.call(OpCode.MULTI, multi((OpCode.CREATE, create), (OpCode.DELETE, delete)))
+    create = CreateRequest("/m", b"", OPEN_ACL, 0)
+    delete = DeleteRequest("/m", -1)
+    client.call(OpCode.MULTI, multi_body((OpCode.CREATE, create), (OpCode.DELETE, delete)))
     assert told(caplog) == [
         f"{WHO} operation=create znode=/m znode_type=persistent result=success",
         f"{WHO} operation=delete znode=/m result=success",
     ]
-    client.call(OpCode.MULTI, multi((OpCode.CREATE, create), (OpCode.CREATE, create)))
+    client.call(OpCode.MULTI, multi_body((OpCode.CREATE, create), (OpCode.CREATE, create)))
     assert told(caplog) == [f"{WHO} operation=multiOperation result=failure"]
 
 

@@ -8,7 +8,6 @@ when a snapshot fails; here the server serves on, since the log has everything.
 from __future__ import annotations
 
 import contextlib
-from random import Random
 from typing import Final
 
 import pytest
@@ -18,8 +17,7 @@ from zoolet.jute.proto import CreateRequest, SetDataRequest
 from zoolet.server.config import config_from
 from zoolet.server.database import ZKDatabase
 from zoolet.server.snapshot_job import SnapshotJob
-from zoolet.server.standalone import StandaloneServer
-from zoolet.server.storage_folder import restore
+from zoolet.server.storage_folder import restore, write_snapshot
 from zoolet.server.tests.harness import START_MS, WALL_MS, Client, Server
 from zoolet.storage.errors import StorageError
 from zoolet.storage.purge import carry_out, plan_purge
@@ -35,27 +33,16 @@ class FaultyServer(Server):
     """Starts as a server does, takes snapshots, purges behind each, and serves on when one of these fails."""
 
     def __init__(self, disk: FaultyDisk) -> None:
-        self.clients: list[Client] = []
-        self.disk_works = True
-        self.batches = 0
-        self.now_ms = START_MS
         self.storage = FileTxnSnapLog(disk, "/data", "/logs", SETTINGS)
         self.snapshots: list[SnapshotJob] = []
         self.failed_snapshots = 0
         database = ZKDatabase()
         replayed = restore(self.storage.open(), self.storage, database)
         config = config_from({}, data_dir="/data", client_port=2181, snap_count=6)
-        self.core = StandaloneServer(
-            config,
-            database,
-            self.storage.txn_log,
-            replayed=replayed,
-            random=Random(1),
-            now_ms=START_MS,
-            wall_ms=WALL_MS,
-            start_snapshot=self.snapshots.append,
-        )
-        self.tree = self.core.tree
+        self._serve(config, database, replayed, now_ms=START_MS, wall_ms=WALL_MS)
+
+    def _start_snapshot(self, job: SnapshotJob) -> None:
+        self.snapshots.append(job)
 
     def run(self) -> None:
         super().run()
@@ -64,15 +51,7 @@ class FaultyServer(Server):
 
     def _save(self, job: SnapshotJob) -> None:
         try:
-            file = self.storage.snap_store.begin(job.zxid)
-            try:
-                for chunk in job.chunks():
-                    file.write(chunk)
-                file.finish()
-            except StorageError:
-                with contextlib.suppress(StorageError):
-                    file.abort()
-                raise
+            write_snapshot(self.storage, job)
             job.done()
             storage = self.storage
             plan = plan_purge(storage.disk, storage.snap_directory, storage.log_directory, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from zoolet.jute.codes import OpCode
 from zoolet.jute.data import OPEN_ACL
 from zoolet.jute.ids import SessionId, Zxid
-from zoolet.jute.proto import CreateRequest, SyncRequest
+from zoolet.jute.proto import CreateRequest, SetDataRequest, SyncRequest
 from zoolet.jute.txn import DeleteTxn
 from zoolet.server.config import config_from
 from zoolet.server.database import decode_payload
@@ -309,3 +310,26 @@ def test_a_server_that_stops_answers_what_waits() -> None:
     server.run()
     assert server.core.idle
     assert [reply.err for reply in client.replies()] == [0]
+
+
+class Counted(dict[Any, None]):
+    """Open connections; counts how often somebody goes through all of them."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.looks += 1
+        return super().__iter__()
+
+
+def test_connections_are_not_all_looked_at_for_every_flush() -> None:
+    server = Server(properties={"flushDelay": "20"}, tick_time_ms=2000)
+    server.advance(20)
+    client = server.connected()
+    server.core.open_connections = connections = Counted(server.core.open_connections)
+    batches = server.batches
+    for _ in range(100):
+        client.send(client.request(OpCode.SET_DATA, SetDataRequest("/", b"", -1)))
+        server.advance(20)
+    assert server.batches == batches + 100
+    assert 1 <= connections.looks <= 3

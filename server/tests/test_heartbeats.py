@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from struct import pack
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import trio
 from zoolet.jute.codes import ErrorCode, OpCode
 from zoolet.jute.framing import frame
-from zoolet.jute.proto import CheckVersionRequest, GetDataRequest, MultiHeader, SetDataRequest
+from zoolet.jute.proto import CheckVersionRequest, GetDataRequest, SetDataRequest
 from zoolet.server import event_loop, heartbeats
 from zoolet.server.connection import ServerConnection
 from zoolet.server.event_loop import EventLoop
@@ -22,16 +22,18 @@ from zoolet.server.log_thread import LogThread
 from zoolet.server.pauses import nothing
 from zoolet.server.pings import PING_BYTES, answer_ping, is_ping
 from zoolet.server.tests.harness import Client, Server
+from zoolet.server.tests.pipeline import multi_body
+from zoolet.server.tests.wires import Wire, tcp_pair
 
 PING = frame(pack(">ii", -2, OpCode.PING))
 READ = frame(pack(">ii", 7, OpCode.GET_DATA) + GetDataRequest("/", False).encode())
 REPLY_BYTES = 20
+PATIENCE_S = 30
 
 
 def checks(count: int) -> bytes:
     """The body of a multi."""
-    one = MultiHeader(OpCode.CHECK, False, -1).encode() + CheckVersionRequest("/", -1).encode()
-    return one * count + MultiHeader(-1, True, -1).encode()
+    return multi_body(*[(OpCode.CHECK, CheckVersionRequest("/", -1))] * count)
 
 
 def heard(client: Client, now_ms: int = 0) -> bool:
@@ -147,8 +149,7 @@ def test_reads_that_waited_behind_a_write_are_answered_before_a_ping() -> None:
 
 
 def read_root(count: int) -> bytes:
-    one = MultiHeader(OpCode.GET_DATA, False, -1).encode() + GetDataRequest("/", False).encode()
-    return one * count + MultiHeader(-1, True, -1).encode()
+    return multi_body(*[(OpCode.GET_DATA, GetDataRequest("/", False))] * count)
 
 
 def test_only_sessions_that_live_are_heard() -> None:
@@ -180,42 +181,6 @@ def test_where_requests_are_throttled_pings_come_in_their_turn() -> None:
 
 
 # --- sockets -----------------------------------------------------------------------------------------------
-
-
-Pair = Callable[[], tuple[socket.socket, socket.socket]]
-
-
-def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        theirs = socket.create_connection(listening.getsockname())
-        ours, _ = listening.accept()
-    return ours, theirs
-
-
-class Wire:
-    """A client's connection with a real socket, as the loop keeps it."""
-
-    def __init__(self, server: Server, pair: Pair = socket.socketpair) -> None:
-        self.client = server.connected()
-        self.socket, self.theirs = pair()
-        self.socket.setblocking(False)
-        self.theirs.setblocking(False)
-        self.endpoint: Any = self.client.connection
-        self.unsent: memoryview | None = None
-        self.muted = False
-
-    def answer(self) -> bytes:
-        try:
-            return self.theirs.recv(1000)
-        except BlockingIOError:
-            return b""
-
-    def left(self) -> bytes:
-        """What is in the system's buffers for the server."""
-        try:
-            return self.socket.recv(1000, socket.MSG_PEEK)
-        except BlockingIOError:
-            return b""
 
 
 class Sockets:
@@ -278,6 +243,26 @@ def test_what_was_answered_before_the_long_request_goes_out(three: Sockets) -> N
     assert early.endpoint.unsent_bytes == 0
     assert engaged.answer() == wrapped.answer() == b""
     assert engaged.endpoint.out == wrapped.endpoint.out == [b"answer"]
+
+
+def test_pause_by_pause_everybody_gets_what_was_answered() -> None:
+    """However many there are, and though those in front have too much to say."""
+    long = heartbeats.SHORT_BYTES + 1
+    sockets = Sockets(2 * heartbeats.SENT_MAX + 3)
+    for number, wire in enumerate(sockets.wires):
+        length = long if number < 2 else 6
+        wire.endpoint.out.append(bytes(length))
+        wire.endpoint.unsent_bytes = length
+        sockets.server.core.dirty[wire.endpoint] = None
+    left = []
+    for _ in range(3):
+        sockets.heartbeats.due_s = 0
+        sockets.heartbeats.take()
+        left.append(sum(1 for wire in sockets.wires if wire.endpoint.unsent_bytes == 6))
+    assert left == [heartbeats.SENT_MAX + 1, 1, 0]
+    assert [len(wire.answer()) for wire in sockets.wires] == [0, 0] + [6] * (len(sockets.wires) - 2)
+    assert len(sockets.server.core.dirty) == len(sockets.wires), "their turn comes all the same"
+    sockets.close()
 
 
 def test_half_a_ping_stays(three: Sockets) -> None:
@@ -371,7 +356,7 @@ def test_the_loop_answers_a_ping_that_comes_during_a_long_multi(monkeypatch: pyt
             answered.append(good.answer())
 
         core.submit = submit_while_somebody_pings
-        busy.theirs.setblocking(True)
+        busy.theirs.settimeout(PATIENCE_S)
         busy.theirs.send(frame(pack(">ii", 1, OpCode.MULTI) + checks(1000)))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(loop.run)
@@ -381,7 +366,7 @@ def test_the_loop_answers_a_ping_that_comes_during_a_long_multi(monkeypatch: pyt
         assert core.pauses.take is nothing
         for wire in wires:
             wire.theirs.close()
-        log_thread.close(10)
+        log_thread.close(PATIENCE_S)
 
     trio.run(story)
     assert [len(answer) for answer in answered] == [REPLY_BYTES]

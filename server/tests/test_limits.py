@@ -244,7 +244,8 @@ def test_no_more_connections_than_max_cnxns_are_taken() -> None:
 def test_some_file_descriptors_are_kept_for_logs_and_snapshots(
     max_cnxns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core_module, "file_descriptors_max", lambda: core_module.DESCRIPTORS_KEPT + 2)
+    descriptors = core_module.DESCRIPTORS_NOT_FOR_CLIENTS + 2
+    monkeypatch.setattr(core_module, "file_descriptors_max", lambda: descriptors)
     server = Server(max_cnxns=max_cnxns)
     assert server.core.accept(("10.0.0.1", 1)) is not None
     assert server.core.accept(("10.0.0.1", 2)) is not None

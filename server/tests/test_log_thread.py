@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from zoolet.jute.ids import Zxid
-from zoolet.server.event_loop import numeric_host
 from zoolet.server.log_thread import LogThread
+from zoolet.server.sockets import numeric_host
 from zoolet.storage.errors import StorageError
 from zoolet.storage.sim_disk import SimDisk
 from zoolet.storage.tests.samples import payload

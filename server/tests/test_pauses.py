@@ -28,12 +28,10 @@ from zoolet.jute.proto import (
     GetDataRequest,
     GetEphemeralsRequest,
     GetEphemeralsResponse,
-    MultiHeader,
     SetDataRequest,
     SetWatches,
     SetWatches2,
 )
-from zoolet.jute.record import Record
 from zoolet.jute.txn import MultiTxn, Txn
 from zoolet.server.data_tree import DataTree
 from zoolet.server.ops.context import TxnContext
@@ -41,9 +39,9 @@ from zoolet.server.ops.multi import apply_multi
 from zoolet.server.ops.table import OPERATIONS
 from zoolet.server.pauses import SLICE, Pauses, encode_strings, nothing, pausing, slices, with_pauses
 from zoolet.server.tests.harness import Client, Server
+from zoolet.server.tests.pipeline import multi_body
 
 CALLS_MAX = 25_000
-END = MultiHeader(-1, True, -1).encode()
 
 
 class Stretches:
@@ -77,11 +75,6 @@ class Stretches:
             self.pause()
 
 
-def multi(*operations: tuple[int, Record]) -> bytes:
-    parts = [MultiHeader(opcode, False, -1).encode() + record.encode() for opcode, record in operations]
-    return b"".join(parts) + END
-
-
 def long_acl(count: int) -> tuple[ACL, ...]:
     return tuple(ACL(1, Id("digest", f"nobody:{number}")) for number in range(count))
 
@@ -103,7 +96,7 @@ def work(prepare: Work) -> Work:
 
 @work
 def multi_of_checks(server: Server, client: Client) -> bytes:
-    return client.request(OpCode.MULTI, multi(*[(OpCode.CHECK, CheckVersionRequest("/", -1))] * 5000))
+    return client.request(OpCode.MULTI, multi_body(*[(OpCode.CHECK, CheckVersionRequest("/", -1))] * 5000))
 
 
 @work
@@ -111,32 +104,32 @@ def multi_of_creates_that_are_watched(server: Server, client: Client) -> bytes:
     watcher = server.connected()
     watcher.call(OpCode.ADD_WATCH, AddWatchRequest("/", AddWatchMode.PERSISTENT_RECURSIVE))
     creates = [(OpCode.CREATE2, CreateRequest(f"/{i}", b"", OPEN_ACL, 0)) for i in range(3000)]
-    return client.request(OpCode.MULTI, multi(*creates))
+    return client.request(OpCode.MULTI, multi_body(*creates))
 
 
 @work
 def multi_that_fails_at_the_end(server: Server, client: Client) -> bytes:
     sets = [(OpCode.SET_DATA, SetDataRequest("/", b"", -1))] * 5000
-    return client.request(OpCode.MULTI, multi(*sets, (OpCode.DELETE, DeleteRequest("/missing", -1))))
+    return client.request(OpCode.MULTI, multi_body(*sets, (OpCode.DELETE, DeleteRequest("/missing", -1))))
 
 
 @work
 def multi_that_fails_at_the_beginning(server: Server, client: Client) -> bytes:
     sets = [(OpCode.SET_DATA, SetDataRequest("/", b"", -1))] * 8000
-    return client.request(OpCode.MULTI, multi((OpCode.DELETE, DeleteRequest("/missing", -1)), *sets))
+    return client.request(OpCode.MULTI, multi_body((OpCode.DELETE, DeleteRequest("/missing", -1)), *sets))
 
 
 @work
 def multi_too_long_for_the_log(server: Server, client: Client) -> bytes:
     server.core._prep.context.txn_bytes_max = 1000
     creates = [(OpCode.CREATE, CreateRequest(f"/{i}", b"", OPEN_ACL, 0)) for i in range(4000)]
-    return client.request(OpCode.MULTI, multi(*creates))
+    return client.request(OpCode.MULTI, multi_body(*creates))
 
 
 @work
 def multi_read(server: Server, client: Client) -> bytes:
     reads = [(OpCode.GET_DATA, GetDataRequest("/", False))] * 8000
-    return client.request(OpCode.MULTI_READ, multi(*reads))
+    return client.request(OpCode.MULTI_READ, multi_body(*reads))
 
 
 @work

@@ -9,6 +9,7 @@ from zoolet.jute.data import OPEN_ACL
 from zoolet.jute.proto import AuthPacket, CreateRequest, ExistsRequest, GetDataRequest, SetDataRequest
 from zoolet.server.connection import ServerConnection
 from zoolet.server.tests.harness import Client, Server
+from zoolet.server.throttled_connection import ThrottledConnection
 
 
 def create_frame(client: Client, path: str) -> bytes:
@@ -21,6 +22,33 @@ def exists_frame(client: Client, path: str = "/") -> bytes:
 
 def stalled_server(**settings: Any) -> Server:
     return Server(request_throttle_max_requests=1, **settings)
+
+
+def test_a_connection_is_engaged_only_while_its_requests_are_handled() -> None:
+    """Otherwise its pings would not be heard in the pauses of others' requests."""
+    server = stalled_server()
+    client, other = server.connected(), server.connected()
+    core, connection = server.core, client.connection
+    assert isinstance(connection, ThrottledConnection)
+    for outer in (None, other.connection):
+        core.engaged = outer
+        connection._stalled += 2
+        connection.refuse(exists_frame(client)[4:])
+        assert core.engaged is outer
+        connection.serve(exists_frame(client)[4:])
+        assert core.engaged is outer
+
+
+def test_a_request_that_breaks_off_leaves_nobody_engaged() -> None:
+    def fail(request: object) -> None:
+        raise RuntimeError("of all things")
+
+    server = Server()
+    client = server.connected()
+    server.core.submit = fail
+    client.send(create_frame(client, "/a"))
+    assert not client.is_open
+    assert server.core.engaged is None
 
 
 # --- the throttler --------------------------------------------------------------------------------------

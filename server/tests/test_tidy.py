@@ -187,6 +187,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "server/heartbeats.py",
         "server/java_text.py",  # converts addresses
         "server/process_facts.py",  # the host's name
+        "server/sockets.py",
         "quorum/driver.py",
         "quorum/moving_port.py",
         "quorum/commands/",

@@ -132,8 +132,15 @@ def test_numbers_start_again() -> None:
 
 def test_writes_that_took_longer_than_the_threshold_are_counted() -> None:
     lab = AdminLab(fsync_warning_threshold_ms=20)
-    lab.core.database.metrics.write_ms.update({3: 100, 20: 7, 21: 2, 5000: 1})
+    write_ms = lab.core.database.metrics.write_ms
+    write_ms.update({3: 100, 20: 7, 21: 2, 5000: 1})
     assert lab.ask("server_stats")["server_stats"]["fsync_threshold_exceed_count"] == 3
+    # `ServerStats.reset` leaves this one alone.
+    for _ in range(2):
+        lab.ask("stat_reset")
+        assert lab.ask("monitor")["cnt_fsynctime"] == 0
+        write_ms[21] = 1
+    assert lab.ask("server_stats")["server_stats"]["fsync_threshold_exceed_count"] == 5
 
 
 def test_monitor_is_mntr_without_prefixes() -> None:
