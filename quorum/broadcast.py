@@ -1,7 +1,7 @@
-"""Broadcast: what all followers are told, proposals and commits, gathered for a turn and sent in one piece.
+"""Broadcast: what all followers are told (proposals, commits), or all observers (what was committed).
 
-A follower must get these in the order in which they were told, and in order with what is sent to it alone:
-whoever sends to one learner flushes first (`LearnerHandler.send`).
+It is gathered for a turn and sent in one piece. A learner must get it in the order in which it was told, and
+in order with what is sent to it alone: whoever sends to one learner flushes first (`LearnerHandler.send`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class Broadcast:
     """Args:
-    handlers: the followers; whoever adds one flushes before.
+    handlers: the learners; whoever adds one flushes before.
     """
 
     __slots__ = ("_first", "_handlers", "_last", "_pieces")

@@ -12,7 +12,8 @@ behind, and one has lost it, the last two are a quorum and do not have it. So th
                             member refuses to start
     takes SNAP only         and acknowledges NEWLEADER once the tree is durable, in the place of what was
     is trusted from then    the leader was elected by a quorum without it, and each such quorum has somebody
-                            who has what this member had acknowledged
+                            who has what this member had acknowledged; `currentEpoch` is that of the tree at
+                            least, or who lags behind in that epoch would win against it
 
 Until then nothing in the folder is changed: if no leader is found, because most members are damaged, all that
 can still be read is where it was, and can be repaired. What is replaced is set aside as `damaged.*`.
@@ -28,8 +29,7 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ..jute.ids import Zxid, hex64
-from ..server.database import ZKDatabase
+from ..jute.ids import Zxid, epoch_of, hex64
 from ..server.storage_folder import lacks_snapshot, restore
 from ..storage.errors import (
     CannotTruncate,
@@ -95,11 +95,14 @@ def restore_member(peer: QuorumPeer) -> int:
         plan = peer.storage.open()
         peer.show_config()  # the first snapshot of a new folder has it
         if missing := _missing(peer, plan):
-            _distrust(peer, missing, "and it is meant to be empty, make a file `initialize` in dataLogDir")
+            advice = "it is meant to be empty, make a file `initialize` in dataLogDir"
+            if plan.start is StartingPoint.EMPTY and not peer.config.refetch_damaged_data:
+                raise NoValidSnapshot(peer.storage.snap_directory, f"{missing}; if {advice}")
+            _distrust(peer, missing, f"and {advice}")
             _log.warning("%s: not voting", missing)
             replayed = 0
         else:
-            replayed = restore(plan, peer.storage, peer.database, peer.committed.add)
+            replayed = restore(plan, peer.storage, peer.database, peer.committed.add, config=peer.config)
             known_zxid = peer.last_zxid
             if lacks_snapshot(plan):
                 # What is there may not be committed; the first write after that is followed by a snapshot.
@@ -129,12 +132,7 @@ def _missing(peer: QuorumPeer, plan: RestorePlan) -> str:
     """What shows that there should be data and is none; empty if all is as it should be."""
     if plan.start is StartingPoint.UNKNOWN:
         return "the data folder is empty, and nothing says that it is meant to be"
-    if (
-        plan.start is StartingPoint.EMPTY
-        and not peer.storage.has_initialize_marker
-        and peer.epochs.have_been()
-    ):
-        # A member's first snapshot is durable before its first epoch is.
+    if peer.storage.has_lost_everything(plan.start):
         return "the data folder has neither snapshots nor logs, but epochs: there once was more"
     return ""
 
@@ -148,7 +146,7 @@ def lose_trust(peer: QuorumPeer, error: StorageError) -> None:
     folders = " ".join(map(shlex.quote, dict.fromkeys((config.data_dir, config.data_log_dir))))
     advice = f"stop this member and see what can be saved: zoolet check {folders} --repair"
     _distrust(peer, str(error), advice)
-    peer.database = ZKDatabase(digest_enabled=config.digest_enabled)
+    peer.database.clear()
     peer.committed.clear()
     peer.show_config()
     _log.warning(
@@ -169,6 +167,10 @@ def regain_trust(peer: QuorumPeer) -> None:
     distrust, peer.distrust = peer.distrust, None
     if distrust is None:
         return
+    # The leader may have gone meanwhile, and `currentEpoch` have been what was damaged; as `EpochFiles.load`.
+    epochs, epoch = peer.epochs, epoch_of(peer.last_zxid)
+    if epochs.current < epoch <= epochs.accepted:
+        epochs.take_over(epoch)
     storage = peer.storage
     aside = [
         path
@@ -192,8 +194,8 @@ def rebuild(peer: QuorumPeer, plan: Callable[[], RestorePlan]) -> bool:
     try:
         made = plan()
         peer.committed.clear()
-        peer.database = ZKDatabase(digest_enabled=peer.config.digest_enabled)
-        restore(made, peer.storage, peer.database, peer.committed.add)
+        peer.database.clear()
+        restore(made, peer.storage, peer.database, peer.committed.add, config=peer.config)
     except (*_DAMAGE, CannotTruncate) as error:
         if not peer.config.refetch_damaged_data:
             raise

@@ -18,10 +18,11 @@ from ..jute.election import ServerState
 from ..jute.ids import Sid, Zxid
 from ..server.client_ports import ClientPorts
 from ..server.endpoint import Accept
-from ..server.event_loop import EventLoop, bind, give_up_after, monotonic_ms, wall_ms
+from ..server.event_loop import EventLoop, monotonic_ms, wall_ms
 from ..server.log_thread import LogThread
 from ..server.settings_table import Config
 from ..server.snapshot_writer import SnapshotWriter
+from ..server.sockets import bind, give_up_after
 from ..server.storage_folder import storage_of
 from ..server.zookeeper_server import DRAIN_S, audited, start_purging, unwrapped_storage_errors
 from ..storage.disk import Disk

@@ -86,6 +86,7 @@ class Leader:
         self.broadcast = Broadcast(self.forwarding)
         self.observing: dict[LearnerHandler, None] = {}
         """Observers that get every commit."""
+        self.informing = Broadcast(self.observing)
         self.last_proposed = Zxid(0)
         self.last_committed = Zxid(0)
         self._counted = (Zxid(0), Zxid(0))
@@ -95,8 +96,9 @@ class Leader:
         frequency = peer.config.leader_ack_logging_frequency
         self._ack_sample = frequency if frequency > 0 else NEVER
         self.allowed_to_commit = True
-        self.is_broken = False
         """False once a reconfiguration has made another member the leader."""
+        self.is_broken = False
+        """Whether a commit was given up in the middle."""
         self._outstanding = Proposals()
         self._barriers: dict[int, list[Request]] = {}
         """What waits for a zxid without being a txn: syncs, and local requests that failed undecoded."""
@@ -131,9 +133,14 @@ class Leader:
         self.count()
         if self.server is not None:
             self.server.shut_down()
-        self.broadcast.flush()
+        self.flush()
         for handler in list(self.handlers):
             handler.close("the leader gives up")
+
+    def flush(self) -> None:
+        """Send what all followers and all observers are told."""
+        self.broadcast.flush()
+        self.informing.flush()
 
     def broken(self) -> None:
         """A commit was given up in the middle: what is in the tree is not to be relied on."""
@@ -225,12 +232,6 @@ class Leader:
         sid = self._next_stranger
         self._next_stranger = Sid(sid - 1)
         return sid
-
-    def replaces_older(self, handler: LearnerHandler) -> None:
-        """A learner is synchronised: older connections of the same member are dead."""
-        for other in list(self.handlers):
-            if other is not handler and other.sid == handler.sid and other.is_introduced:
-                other.close("the learner has connected again")
 
     def newleader_config(self) -> QuorumVerifier:
         """What a learner is to have in force: the newest configuration, unless it is only being proposed."""
@@ -332,15 +333,23 @@ class Leader:
     # -- synchronisation -----------------------------------------------------------------------------
 
     def start_forwarding(self, handler: LearnerHandler, last_seen: int) -> None:
-        """From now on the learner hears of all, first of what it has not seen (``startForwarding``)."""
+        """From now on the learner hears of all, first of what it has not seen (``startForwarding``).
+
+        Its older connections are dead: what comes late by one of them may acknowledge what it has lost since.
+        """
+        for other in list(self.handlers):
+            if other is handler:
+                break  # they are in the order in which they came
+            if other.sid == handler.sid and other.is_introduced:
+                other.close("the learner has connected again")
+        self.flush()
         if handler.is_observer:
             self.observing[handler] = None
             return
-        self.broadcast.flush()
         for waiting in self._outstanding:
             if waiting.zxid > last_seen:
                 waiting.acks.discard(handler.sid)  # what it once had is cut off, replaced, or was damaged
-                handler.send_proposal(waiting.zxid, proposal(waiting.zxid, waiting.payload))
+                handler.send(proposal(waiting.zxid, waiting.payload))
         self.forwarding[handler] = None
 
     def newleader_acknowledged(self, sid: Sid) -> None:
@@ -439,18 +448,15 @@ class Leader:
         self.last_committed = zxid
         if request.txn_type == OpCode.RECONFIG:
             designated = self._designate(committed)
-            activation = packet(PacketType.COMMITANDACTIVATE, zxid, encode_activation(designated))
-            information = packet(
-                PacketType.INFORMANDACTIVATE, zxid, encode_activation(designated, committed.payload)
-            )
+            self.broadcast.tell(packet(PacketType.COMMITANDACTIVATE, zxid, encode_activation(designated)))
+            activation = encode_activation(designated, committed.payload)
+            self.informing.tell(packet(PacketType.INFORMANDACTIVATE, zxid, activation))
             # Another leader commits what comes now. The followers leave us: so most of them get this far.
             self.allowed_to_commit = designated == self.my_id
         else:
-            activation = commit(zxid)
-            information = packet(PacketType.INFORM, zxid, committed.payload) if self.observing else b""
-        self.broadcast.tell(activation)
-        for handler in self.observing:
-            handler.send(information)
+            self.broadcast.tell(commit(zxid))
+            if self.observing:
+                self.informing.tell(packet(PacketType.INFORM, zxid, committed.payload))
         server = self.server
         assert server is not None
         if self._held:  # a quorum has spoken, and they came before anything that is outstanding

@@ -215,23 +215,11 @@ class LearnerHandler(PacketConnection):
         else:
             super().send(data)
 
-    def send_proposal(self, zxid: int, data: bytes) -> None:
-        """Send a proposal that has to be acknowledged."""
-        if self.phase is Phase.STREAMING or self.phase is Phase.AWAIT_SERVING:
-            self._check.proposed(zxid, self._peer.now_ms)
-        self.send(data)
-
     # -- packets -------------------------------------------------------------------------------------
 
-    def take_bytes(self, chunk: bytes) -> None:
-        packets = self._packets.feed(chunk)
-        if packets:
-            self.packets_received += len(packets)
-            self._ack_deadline_tick = self._leader.tick + self._leader.config.sync_limit_ticks
-        for received in packets:
-            if self.is_closing:
-                return
-            self.handle(received)
+    def heard(self, count: int) -> None:
+        self.packets_received += count
+        self._ack_deadline_tick = self._leader.tick + self._leader.config.sync_limit_ticks
 
     def handle(self, received: Packet) -> None:
         kind, zxid, data, authinfo = received
@@ -264,6 +252,8 @@ class LearnerHandler(PacketConnection):
         if kind not in (PacketType.FOLLOWERINFO, PacketType.OBSERVERINFO):
             raise ProtocolError(f"the first packet has type {kind}")
         self.is_observer = kind == PacketType.OBSERVERINFO
+        if self.is_observer:
+            self._broadcast = self._leader.informing
         if data is None:
             self.sid = self._leader.stranger_id()
         else:
@@ -345,7 +335,6 @@ class LearnerHandler(PacketConnection):
         if zxid != self._leader.zxid:
             raise ProtocolError(f"an ack of 0x{hex64(zxid)} instead of NEWLEADER")
         self.phase = Phase.AWAIT_SERVING
-        self._leader.replaces_older(self)
         serving = self._leader.server is not None
         self._leader.newleader_acknowledged(self.sid)
         if serving:

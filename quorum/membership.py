@@ -71,7 +71,7 @@ class Membership:
             )
         self.last_seen = verifier
         if self._store is not None:
-            with _as_far_as_possible():
+            with _as_far_as_possible("was proposed"):
                 self._store.propose(verifier)
 
     def see_text(self, text: bytes) -> QuorumVerifier | None:
@@ -103,7 +103,7 @@ class Membership:
         self.role = mine.role if mine is not None else Role.PARTICIPANT
         if self._store is not None:
             has_client = mine is not None and mine.client is not None and not mine.client_is_own
-            with _as_far_as_possible():
+            with _as_far_as_possible("is in force"):
                 self._store.commit(verifier, erase_client_address=has_client)
                 if verifier.version == self.last_seen.version:
                     self._store.forget_proposed()
@@ -116,7 +116,7 @@ class Membership:
 
 
 @contextmanager
-def _as_far_as_possible() -> Iterator[None]:
+def _as_far_as_possible(what: str) -> Iterator[None]:
     """What can't be written down holds all the same, as in the original.
 
     It is in the log too, and members tell each other. If this ended the member, one change of configuration
@@ -125,4 +125,4 @@ def _as_far_as_possible() -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        _log.error("a configuration is in force and not written down: %s", error)
+        _log.error("a configuration %s and is not written down: %s", what, error)

@@ -1,8 +1,9 @@
 """A port that a reconfiguration may move: for clients, or for elections (``QuorumPeer.processReconfig``).
 
 Connections that stand are left alone, as in the original. The new port is listened on before the old one is
-closed, unless both have one number. If it can't be, that is said, the old one stays, and it is tried again;
-the original closes the old one all the same, and for elections ends with status 14.
+closed, unless both have one number. If it can't be, that is said, the old one stays (or is listened on again
+as soon as it can be), and it is tried again; the original closes the old one all the same, and for elections
+ends with status 14.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 class MovingPort:
     """Args:
     name: what it is for, in messages.
-    addresses: where it is listened on now, as configured.
+    addresses: where it is listened on now, as configured; none while nothing is.
     sockets: with which.
     bind: makes listening sockets for addresses. Raises OSError.
     listen: has one served.
@@ -59,45 +60,45 @@ class MovingPort:
     def is_elsewhere(self, addresses: tuple[Address, ...]) -> bool:
         """Whether these are other addresses than those that were wanted last; they are from now on."""
         is_new = set(addresses) != set(self._wanted)
-        self._wanted = addresses
+        if is_new:
+            self._wanted = addresses
         return is_new
 
     async def move(self, moved: Callable[[], None]) -> None:
         """Move to the addresses wanted, however long it takes; or until others are."""
-        wanted, pause_s = self._wanted, RETRY_S
+        wanted, before, pause_s = self._wanted, self.addresses, RETRY_S
         while self._wanted is wanted and set(wanted) != set(self.addresses):
             try:
-                self._move(wanted)
+                self._move(wanted, before)
             except OSError as error:
                 if pause_s == RETRY_S:
-                    _log.error("the new address for %s: %s; the old one stays for now", self._name, error)
+                    meanwhile = "the old one stays" if self._sockets else "nothing is listened on"
+                    _log.error("the new address for %s: %s; %s for now", self._name, error, meanwhile)
                 await trio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
             else:
                 _log.warning("listening for %s on %s from now on", self._name, ", ".join(map(str, wanted)))
                 moved()
 
-    def _move(self, wanted: tuple[Address, ...]) -> None:
+    def _move(self, wanted: tuple[Address, ...], before: tuple[Address, ...]) -> None:
         ports = {address.port for address in wanted}
-        clash = any(address.port in ports for address in self.addresses)
-        if clash:  # a port on every address keeps others from binding it on one
-            self._close()
+        if any(address.port in ports for address in self.addresses):
+            self._close()  # a port on every address keeps others from binding it on one
         try:
             sockets = self._bind(wanted)
         except OSError:
-            if clash:
-                self._serve(self._bind(self.addresses))
+            if not self._sockets:
+                self._serve(self._bind(before), before)
             raise
         self._close()
-        self._serve(sockets)
-        self.addresses = wanted
+        self._serve(sockets, wanted)
 
     def _close(self) -> None:
         for sock in self._sockets:
             self._stop(sock)
-        self._sockets = []
+        self._sockets, self.addresses = [], ()
 
-    def _serve(self, sockets: list[socket.socket]) -> None:
-        self._sockets = sockets
+    def _serve(self, sockets: list[socket.socket], addresses: tuple[Address, ...]) -> None:
+        self._sockets, self.addresses = sockets, addresses
         for sock in sockets:
             self._listen(sock)

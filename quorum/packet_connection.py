@@ -76,10 +76,16 @@ class PacketConnection(ABC):
 
     def take_bytes(self, chunk: bytes) -> None:
         """Cut bytes into packets and handle them."""
-        for packet in self._packets.feed(chunk):
+        packets = self._packets.feed(chunk)
+        if packets:
+            self.heard(len(packets))
+        for packet in packets:
             if self.is_closing:
                 return
             self.handle(packet)
+
+    def heard(self, count: int) -> None:  # noqa: B027  # most do not count
+        """So many packets came in one piece, and are about to be handled."""
 
     @abstractmethod
     def handle(self, received: Packet) -> None:

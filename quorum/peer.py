@@ -265,7 +265,7 @@ class QuorumPeer:
         self._settle()
         batch = self.log.take_batch()
         if isinstance(self.role, Leader):
-            self.role.broadcast.flush()
+            self.role.flush()
         return batch
 
     def flushed(self) -> None:
@@ -303,13 +303,7 @@ class QuorumPeer:
     def _snapshot_due(self) -> None:
         """The log has grown long enough. Before the broadcast the tree may hold what is never committed."""
         if self._snapshot is None and self.zab_state is ZabState.BROADCAST:
-            self._begin_snapshot(
-                SnapshotJob(
-                    self.database,
-                    with_last_zxid=self.config.serialize_last_processed_zxid_enabled,
-                    ended=self.snapshot_ended,
-                )
-            )
+            self._begin_snapshot(SnapshotJob.of(self.config, self.database, ended=self.snapshot_ended))
 
     def save_snapshot(self, done: Callable[[], None]) -> None:
         """Write down the history that a leader sent; ``done`` is called when it is durable.
@@ -327,10 +321,9 @@ class QuorumPeer:
             self.failure = error
 
         self._is_saving = True
+        told = {"done": saved, "failed": failed, "ended": self.snapshot_ended}
         begin = self.storage.begin_adoption
-        self._begin_snapshot(
-            SnapshotJob(self.database, done=saved, failed=failed, ended=self.snapshot_ended, begin=begin)
-        )
+        self._begin_snapshot(SnapshotJob.of(self.config, self.database, **told, begin=begin))
 
     def begin_requested_snapshot(self, make: Callable[[], SnapshotJob]) -> SnapshotJob | None:
         """Begin one that somebody asked for, if it can be begun now; it has to call ``snapshot_ended``."""

@@ -210,17 +210,6 @@ def test_one_member_with_two_connections_counts_once() -> None:
     assert not lab.leader_role.has_epoch
 
 
-def test_a_newer_connection_takes_the_place_of_an_older_one_when_it_is_synchronised(lab: WireLab) -> None:
-    [follower] = lab.serving_leader(2)
-    again = lab.learner(2)
-    again.introduce()
-    again.ack_epoch(zx(1, 0))
-    assert follower.is_open, "anybody can say that it is 2"
-    again.ack_newleader()
-    assert not follower.is_open
-    assert lab.leader_role.forwarding == {again.handler: None}
-
-
 def test_a_quorum_of_one_leads_without_anybody() -> None:
     lab = WireLab(voters=1, standalone_enabled=False)
     assert lab.me.mode == "leader"
@@ -373,6 +362,26 @@ def test_an_observer_is_informed_of_commits_only() -> None:
     assert observer.heard() == [(PacketType.INFORM, zx(1, 2), proposal[2], None)]
 
 
+def test_what_a_turn_commits_goes_in_one_piece_to_each_and_before_what_is_for_one_alone() -> None:
+    lab = WireLab(voters=3, observers=1)
+    [follower] = lab.serving_leader(2)
+    observer = lab.learner(4)
+    observer.join(zx(1, 0), observer=True)
+    client = connected(lab, follower)
+    for path in ("/a", "/b", "/c"):
+        send_create(client, path)
+    for learner in (follower, observer):
+        learner.heard()
+    follower.end.receive(ack(zx(1, 2)) + ack(zx(1, 3)))
+    assert [follower.end.out, observer.end.out] == [[], []]
+    lab.peer.take_batch()
+    assert [len(follower.end.out), len(observer.end.out)] == [1, 1]
+    follower.end.receive(ack(zx(1, 4)))
+    observer.handler.ping(zx(1, 4))
+    came = [(PacketType(kind).name, zxid) for kind, zxid, *_ in observer.heard()]
+    assert came == [*(("INFORM", zx(1, count)) for count in (2, 3, 4)), ("PING", zx(1, 4))]
+
+
 @pytest.mark.parametrize("as_observer", [False, True])
 def test_who_joins_late_gets_what_is_committed_and_then_what_is_under_way(*, as_observer: bool) -> None:
     lab = WireLab(voters=3, observers=1)
@@ -388,23 +397,6 @@ def test_who_joins_late_gets_what_is_committed_and_then_what_is_under_way(*, as_
     assert came == [("LEADERINFO", zx(1, 0)), *shown, *under_way, ("NEWLEADER", zx(1, 0)), ("UPTODATE", -1)]
     follower.say(ack(zx(1, 3)))
     assert said(late.heard()) == [("INFORM" if as_observer else "COMMIT", zx(1, 3))]
-
-
-def test_the_ack_of_who_comes_again_counts_when_it_is_given_again() -> None:
-    """It has lost what it had acknowledged, or is told to cut it off."""
-    lab = WireLab(voters=5)
-    first, second = lab.serving_leader(2, 3)
-    client = connected(lab, first, second)
-    send_create(client, "/a")
-    first.say(ack(zx(1, 2)))
-    first.hang_up()
-    again = lab.learner(2)
-    came = said(again.join(-1, current=1))
-    assert ("PROPOSAL", zx(1, 2)) in came
-    second.say(ack(zx(1, 2)))
-    assert lab.leader_role.last_committed == zx(1, 1), "only two of five have it"
-    again.say(ack(zx(1, 2)))
-    assert lab.leader_role.last_committed == zx(1, 2)
 
 
 def test_what_is_not_committed_when_the_term_ends_counts_in_the_next_election(lab: WireLab) -> None:

@@ -286,8 +286,7 @@ def tree_of(learner: ScriptedLearner, packets: list[Packet]) -> ZKDatabase:
     database = ZKDatabase()
     tree = type(database.tree)(digest_enabled=True)
     tree.acls.load(decoder.acls)
-    for row in decoder.take_nodes():
-        tree.load_rows([row])
+    tree.load_rows(decoder.take_nodes())
     tree.finish_loading()
     database.adopt(tree, decoder.sessions)
     proposals = {zxid: data for kind, zxid, data, _ in packets if kind == PacketType.PROPOSAL}

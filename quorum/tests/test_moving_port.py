@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from zoolet.quorum.members import Address
 from zoolet.quorum.moving_port import MovingPort
-from zoolet.server.event_loop import bind
+from zoolet.server.sockets import bind
 
 HERE = "127.0.0.1"
 
@@ -29,6 +30,7 @@ class Room:
     def __init__(self, *ports: int) -> None:
         self.listening: list[socket.socket] = []
         self.moves = 0
+        self.can_bind = True
         addresses = tuple(Address(HERE, port) for port in ports)
         self.port = MovingPort(
             "tests", addresses, self.bind(addresses), bind=self.bind, listen=self.listen, stop=self.stop
@@ -36,6 +38,8 @@ class Room:
         self.listening += [*self.port._sockets]
 
     def bind(self, addresses: tuple[Address, ...]) -> list[socket.socket]:
+        if not self.can_bind:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
         return [bind("" if host == "0.0.0.0" else host, port, -1) for host, port in addresses]
 
     def listen(self, sock: socket.socket) -> None:
@@ -137,6 +141,24 @@ def test_a_port_that_is_taken_is_tried_again_and_the_old_one_stays(caplog: pytes
     assert "Address already in use; the old one stays for now" in line
 
 
+def test_another_configuration_with_the_same_port_does_not_end_the_wait_for_it() -> None:
+    async def story() -> None:
+        [old] = free_ports(1)
+        taken = bind(HERE, 0, -1)
+        new = int(taken.getsockname()[1])
+        room = Room(old)
+        assert room.wants(new)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(room.move)
+            await wait_all_tasks_blocked()
+            assert not room.wants(new)
+            taken.close()
+        assert room.numbers == [new]
+        room.close()
+
+    told(story)
+
+
 def test_a_later_configuration_ends_an_earlier_wait() -> None:
     async def story() -> None:
         old, newer = free_ports(2)
@@ -166,6 +188,27 @@ def test_the_old_port_is_listened_on_again_where_the_other_address_cannot_be() -
             await wait_all_tasks_blocked()
             assert room.numbers == [port]
             nursery.cancel_scope.cancel()
+        room.close()
+
+    told(story)
+
+
+def test_a_configuration_that_goes_back_to_a_port_which_was_lost_has_it_listened_on_again() -> None:
+    """The old one was closed to make room, and somebody else was faster."""
+
+    async def story() -> None:
+        [port] = free_ports(1)
+        room = Room(port)
+        assert room.wants(port, host="192.0.2.1")
+        async with trio.open_nursery() as nursery:
+            room.can_bind = False
+            nursery.start_soon(room.move)
+            await wait_all_tasks_blocked()
+            assert room.numbers == []
+            room.can_bind = True
+            assert room.wants(port)
+            nursery.start_soon(room.move)
+        assert room.numbers == [port]
         room.close()
 
     told(story)

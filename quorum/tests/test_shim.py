@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from zoolet.quorum.commands.shim import write_shim
 from zoolet.quorum.main import cli
+from zoolet.server.admin.tests.test_http_ports import free_port
 
 TIMEOUT_S = 20.0
 QUORUM_PEER_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
@@ -30,13 +30,6 @@ def run(java: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [java, *arguments], cwd=java.parent, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Running:

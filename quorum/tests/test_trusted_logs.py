@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from zoolet.jute.codes import OpCode
-from zoolet.jute.data import OPEN_ACL
-from zoolet.jute.proto import CreateRequest
 from zoolet.quorum.tests.members_lab import Lab, LabMember
-
-
-def create(member: LabMember, path: str) -> None:
-    assert member.connected().call(OpCode.CREATE, CreateRequest(path, b"", OPEN_ACL, 0)).err == 0
 
 
 def snapshots(member: LabMember) -> list[str]:
@@ -19,7 +12,7 @@ def snapshots(member: LabMember) -> list[str]:
 def test_the_first_write_is_followed_by_a_snapshot() -> None:
     """What a member has at its start may not be committed, so it can't be written down before."""
     lab = Lab.settled(snapshot_trust_empty=True)
-    create(lab.leader, "/before")
+    assert lab.leader.connected().create("/before").err == 0
     lab.stop(1, 2)
     for sid in (1, 2):
         for name in snapshots(lab[sid]):
@@ -27,7 +20,7 @@ def test_the_first_write_is_followed_by_a_snapshot() -> None:
     lab.start(1, 2)
     lab.settle()
     assert [snapshots(lab[sid]) for sid in (1, 2)] == [[], []]
-    create(lab.leader, "/after")
+    assert lab.leader.connected().create("/after").err == 0
     for sid in (1, 2):
         assert len(snapshots(lab[sid])) == 1
         assert "/before" in lab[sid].peer.database.tree.nodes

@@ -9,7 +9,6 @@ from ...jute.ids import Epoch, Zxid
 from ...quorum import damage
 from ...quorum.election import UNTRUSTED, FastLeaderElection
 from ...quorum.peer import QuorumPeer
-from ...server.database import ZKDatabase
 from ...server.storage_folder import restore
 from ...storage.errors import Corrupt, StorageError
 
@@ -25,7 +24,7 @@ def cut_damage_off(peer: QuorumPeer, error: StorageError) -> None:
         return
     plan = peer.storage.truncate(last_zxid)
     peer.committed.clear()
-    peer.database = ZKDatabase(digest_enabled=peer.config.digest_enabled)
+    peer.database.clear()
     restore(plan, peer.storage, peer.database, peer.committed.add)
     peer.epochs.load(last_zxid)
 

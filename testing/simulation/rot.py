@@ -8,18 +8,15 @@ nothing else makes up for. The rest is what no server can find out.
 from __future__ import annotations
 
 from random import Random
-from struct import Struct
 
 from ...server.database import ZKDatabase
 from ...server.settings_table import Config
 from ...server.storage_folder import restore, storage_of
 from ...storage.errors import Corrupt, NoValidSnapshot, StorageError
 from ...storage.file_names import list_logs, list_snapshots
-from ...storage.log_record import FILE_HEADER_BYTES
+from ...storage.log_record import LogScanner
 from ...storage.sim_disk import SimDisk
 from ...storage.watermark import WatermarkFile
-
-_HEAD = Struct(">qi")
 
 
 def rot(disk: SimDisk, config: Config, random: Random) -> str:
@@ -66,17 +63,10 @@ def _rot_log(disk: SimDisk, config: Config, random: Random) -> str:
         if mark is None or mark.log_zxid != stored.zxid:
             return ""
         end = mark.offset
-    records = []
-    position = FILE_HEADER_BYTES
-    while position + 12 < end:
-        _, length = _HEAD.unpack_from(image, position)
-        if length <= 0:
-            break
-        records.append((position, length))
-        position += 13 + length
-    if not records:
+    found = records(disk, stored.path, end)
+    if not found:
         return ""
-    at, length = random.choice(records)
+    at, length = random.choice(found)
     how = random.choice(("flip", "head", "page"))
     if how == "flip" or stored is not logs[-1]:
         at += 12 + random.randrange(length)
@@ -88,11 +78,20 @@ def _rot_log(disk: SimDisk, config: Config, random: Random) -> str:
     return f"{stored.name} at {at}"
 
 
+def records(disk: SimDisk, path: str, end: int | None = None) -> list[tuple[int, int]]:
+    """The whole records of a log that begin before `end`: offset, and length of the payload."""
+    image = disk.get(path)[:end]
+    scanner = LogScanner(
+        lambda length, offset: image[offset : offset + length], lambda offset: offset, len(image), path
+    )
+    return [(entry.offset, len(entry.payload)) for entry in scanner]
+
+
 def _lose_newest_log(disk: SimDisk, config: Config, random: Random) -> str:
     logs = list_logs(disk, f"{config.data_log_dir}/version-2")
     if not logs:
         return ""
-    del disk.names[logs[-1].path], disk.durable_names[logs[-1].path]
+    disk.lose(logs[-1].path)
     return f"{logs[-1].name} is gone"
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import unpack_from
 from typing import Any
 
 import pytest
 from zoolet.jute.codes import PacketType
 from zoolet.jute.ids import Sid
-from zoolet.storage.errors import Corrupt, EpochError
-from zoolet.storage.log_record import FILE_HEADER_BYTES
+from zoolet.quorum.learner import Phase
+from zoolet.storage.errors import Corrupt, EpochError, NoValidSnapshot
 from zoolet.storage.sim_disk import KEEP_ALL, SimDisk
 from zoolet.testing.simulation.mutations import applied
+from zoolet.testing.simulation.rot import records
 from zoolet.testing.simulation.scenario import Scenario, StoryClient, Violation
 
 FOLDER = "/data/version-2"
@@ -49,26 +49,22 @@ def in_a_record(story: Scenario, sid: int) -> None:
     """A bit of a record in the middle of the newest log is another one."""
     name = max(files(story, sid, "log."), key=lambda name: int(name[4:], 16))
     path, disk = f"{FOLDER}/{name}", disk_of(story, sid)
-    data, position = disk.get(path), FILE_HEADER_BYTES
-    for _ in range(3):
-        position += 13 + int(unpack_from(">qi", data, position)[1])
-    disk.rot(path, position + 60, bytes([data[position + 60] ^ 0x10]))
+    at = records(disk, path)[3][0] + 60
+    disk.rot(path, at, bytes([disk.get(path)[at] ^ 0x10]))
 
 
 def zeroed(story: Scenario, sid: int) -> None:
     """From somewhere in the newest log on there are zeros: that looks like its end."""
     name = max(files(story, sid, "log."), key=lambda name: int(name[4:], 16))
     path, disk = f"{FOLDER}/{name}", disk_of(story, sid)
-    position = FILE_HEADER_BYTES + 13 + int(unpack_from(">qi", disk.get(path), FILE_HEADER_BYTES)[1])
-    disk.rot(path, position, bytes(len(disk.get(path)) - position))
+    at = records(disk, path)[1][0]
+    disk.rot(path, at, bytes(len(disk.get(path)) - at))
 
 
 def without_log(story: Scenario, sid: int) -> None:
     """The newest log is gone."""
     name = max(files(story, sid, "log."), key=lambda name: int(name[4:], 16))
-    disk = disk_of(story, sid)
-    del disk.names[f"{FOLDER}/{name}"], disk.durable_names[f"{FOLDER}/{name}"]
-    disk.name_syncs += 1
+    disk_of(story, sid).lose(f"{FOLDER}/{name}")
 
 
 def no_snapshot_whole(story: Scenario, sid: int) -> None:
@@ -160,6 +156,36 @@ def test_a_leader_whose_data_is_damaged_is_not_elected_again_by_those_who_still_
         story.until_equal()
 
 
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_only_a_restored_member_has_wins_against_who_lags_behind_in_the_same_epoch(
+    damage: Damage,
+) -> None:
+    """1 has fetched everything, and 3, which it got that from, ends before it is written down."""
+    with Scenario(3) as story:
+        client = started(story)
+        story.cut(2, 3)
+        client.create("/only-on-1-and-3")
+        story.kill(1)
+        story.run.observer.durable[Sid(1)].loses()
+        damage(story, 1)
+        story.boot(1)
+        member = story.members[Sid(1)]
+        story.until(lambda: story.phase(1) is Phase.SAVING)
+        member.disk_is_stuck = True
+        story.kill(3)
+        for stream in list(member.streams.values()):
+            story.world.network.reset(stream)
+        story.until(lambda: story.peer(1).role is None)
+        member.release_disk()
+        story.until_led_by_one_of(1, 2)
+        assert story.leader == 1
+        story.heal(2, 3)
+        story.boot(3)
+        story.until_all_serve()
+        story.until_equal()
+        assert all("/only-on-1-and-3" in story.peer(sid).database.tree.nodes for sid in (1, 2, 3))
+
+
 def test_with_most_members_damaged_nothing_is_given_up() -> None:
     """They wait, say so again and again, and leave everything as it is; what is repaired by hand may vote."""
     with Scenario(3) as story:
@@ -245,7 +271,7 @@ def test_what_was_promised_must_be_known() -> None:
             in_a_record(story, 1)
             disk = disk_of(story, 1)
             if content is None:
-                del disk.names[f"{FOLDER}/acceptedEpoch"], disk.durable_names[f"{FOLDER}/acceptedEpoch"]
+                disk.lose(f"{FOLDER}/acceptedEpoch")
             else:
                 disk.put(f"{FOLDER}/acceptedEpoch", content)
             story.run.observer.expected_deaths.add(Sid(1))
@@ -292,16 +318,26 @@ def test_a_member_whose_whole_history_is_gone_is_not_taken_for_a_new_one() -> No
     with Scenario(3) as story:
         client = started(story)
         story.kill(1)
-        disk = disk_of(story, 1)
         for name in files(story, 1, ""):
             if "Epoch" not in name:
-                del disk.names[f"{FOLDER}/{name}"], disk.durable_names[f"{FOLDER}/{name}"]
-        disk.name_syncs += 1
+                disk_of(story, 1).lose(f"{FOLDER}/{name}")
         story.boot(1)
         assert story.peer(1).last_zxid == -1
         story.until_all_serve()
         client.create("/afterwards")
         story.until_equal()
+
+
+def test_with_refetching_switched_off_a_member_whose_whole_history_is_gone_does_not_start() -> None:
+    with Scenario(3, **REFUSING) as story:
+        started(story)
+        story.kill(1)
+        for name in files(story, 1, ""):
+            if "Epoch" not in name:
+                disk_of(story, 1).lose(f"{FOLDER}/{name}")
+        story.run.observer.expected_deaths.add(Sid(1))
+        with pytest.raises(NoValidSnapshot, match="neither snapshots nor logs, but epochs"):
+            start_plainly(story, 1)
 
 
 def test_no_read_only_client_is_shown_the_empty_tree_of_a_damaged_member() -> None:

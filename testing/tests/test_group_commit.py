@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import socket
+import time
 
 from kazoo.client import KazooClient
 from zoolet.testing import Server
+from zoolet.testing.tests.words import ask
 
 TIMEOUT_S = 30.0
 WRITES = 200
@@ -13,10 +14,7 @@ WRITES = 200
 
 def counted(server: Server, name: str) -> int:
     """A number that `mntr` tells."""
-    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as connection:
-        connection.sendall(b"mntr")
-        text = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-    values = dict(line.split("\t") for line in text.splitlines())
+    values = dict(line.split("\t") for line in ask(server.port, b"mntr").splitlines())
     return int(values[f"zk_{name}"])
 
 
@@ -60,7 +58,9 @@ def test_a_stop_answers_what_waits() -> None:
             started = [client.start_async(), other.start_async()]
             assert all(one.wait(TIMEOUT_S) for one in started)
             pending = client.create_async("/a", b"")
-            assert any(counted(server, "outstanding_requests") for _ in range(10_000)), "it never came"
+            deadline = time.monotonic() + TIMEOUT_S
+            while not counted(server, "outstanding_requests"):
+                assert time.monotonic() < deadline, "it never came"
             server.stop()
             assert pending.get(timeout=TIMEOUT_S) == "/a"
         finally:

@@ -21,6 +21,7 @@ from zoolet.jute.proto import ConnectRequest, CreateRequest, RequestHeader
 from zoolet.server.config import ConfigError
 from zoolet.storage.errors import DirectoryInUse, StorageError
 from zoolet.testing import Server
+from zoolet.testing.tests.words import ask
 
 TIMEOUT_S = 10.0
 
@@ -50,12 +51,6 @@ def connect() -> Iterator[Clients]:
     clients.close()
 
 
-def ask(server: Server, word: bytes) -> str:
-    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as connection:
-        connection.sendall(word)
-        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-
-
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -77,7 +72,7 @@ def test_it_leaves_no_thread_no_file_and_no_folder() -> None:
     threads, files = threading.active_count(), open_files()
     for _ in range(3):
         with Server() as server:
-            assert ask(server, b"ruok") == "imok"
+            assert ask(server.port, b"ruok") == "imok"
             folder = server.data_dir
             assert folder.is_dir()
         assert not folder.exists()
@@ -123,7 +118,7 @@ def test_while_it_is_stopped_nobody_answers_and_nobody_gets_the_port() -> None:
         with socket.socket() as thief, pytest.raises(OSError, match="in use"):
             thief.bind(("127.0.0.1", server.port))
         server.start()
-        assert ask(server, b"ruok") == "imok"
+        assert ask(server.port, b"ruok") == "imok"
 
 
 def test_stop_and_close_may_be_repeated() -> None:
@@ -185,7 +180,7 @@ def test_a_killed_server_leaves_nothing_behind() -> None:
 
 def test_settings_may_be_fields_or_keys() -> None:
     with Server(tick_time_ms=50, max_session_timeout_ms=700, properties={"minSessionTimeout": 300}) as server:
-        lines = ask(server, b"conf").splitlines()
+        lines = ask(server.port, b"conf").splitlines()
     assert {"tickTime=50", "minSessionTimeout=300", "maxSessionTimeout=700"} <= set(lines)
 
 
@@ -236,7 +231,7 @@ def test_an_error_at_start_is_raised_in_the_caller(tmp_path: Path) -> None:
             second.start()
         assert not second.is_running
         first.stop()
-        assert ask(second.start(), b"ruok") == "imok"
+        assert ask(second.start().port, b"ruok") == "imok"
         second.close()
     assert threading.active_count() == threads
 

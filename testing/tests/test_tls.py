@@ -14,6 +14,7 @@ from kazoo.client import KazooClient
 from kazoo.security import make_acl
 from zoolet.server.setting import ConfigError
 from zoolet.testing import Server
+from zoolet.testing.tests.words import ask
 
 TIMEOUT_S = 10.0
 
@@ -38,14 +39,6 @@ def secure_client(server: Server) -> Any:
     )
     client.start(timeout=TIMEOUT_S)
     return client
-
-
-def ask(port: int, word: bytes, context: ssl.SSLContext | None) -> str:
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as plain:
-        sock = plain if context is None else context.wrap_socket(plain, server_hostname="localhost")
-        with sock:
-            sock.sendall(word)
-            return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
 
 
 def test_kazoo_uses_it_and_is_known_by_its_certificate(server: Server) -> None:
@@ -92,8 +85,8 @@ def test_a_watch_event_comes_through(server: Server) -> None:
 def test_words_are_answered_on_both_ports(server: Server) -> None:
     assert server.tls is not None
     context = server.tls.client_context()
-    assert ask(server.secure_port, b"ruok", context) == ask(server.port, b"ruok", None) == "imok"
-    lines = ask(server.port, b"conf", None).splitlines()
+    assert ask(server.secure_port, b"ruok", context) == ask(server.port, b"ruok") == "imok"
+    lines = ask(server.port, b"conf").splitlines()
     assert f"clientPort={server.port}" in lines
     assert f"secureClientPort={server.secure_port}" in lines
 
@@ -118,7 +111,7 @@ def test_other_settings_of_tls_can_be_chosen() -> None:
         context = server.tls.client_context(with_certificate=False)
         for port in (server.port, server.secure_port):
             assert ask(port, b"ruok", context) == "imok"
-        assert ask(server.port, b"ruok", None) == "imok"
+        assert ask(server.port, b"ruok") == "imok"
 
 
 def test_half_a_handshake_lasts_as_long_as_no_session() -> None:
@@ -140,7 +133,7 @@ def test_handshakes_may_be_limited() -> None:
             assert silent[2].recv(100) == b""
             assert "zk_outstanding_tls_handshake\t2" in ask(server.port, b"mntr", None).splitlines()
             silent[0].close()
-            assert ask(server.port, b"ruok", None) == "imok"  # it has noticed by now
+            assert ask(server.port, b"ruok") == "imok"  # it has noticed by now
             assert ask(server.secure_port, b"ruok", server.tls.client_context()) == "imok"
         finally:
             for sock in silent:
