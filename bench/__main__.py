@@ -21,6 +21,7 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
+from . import ensemble_rows
 from .errors import BenchError
 from .kinds import DEBIAN_CLASSPATH, Java, ServerKind, Zoolet
 from .lab import Lab, Pace
@@ -115,7 +116,7 @@ def main(
         )
         try:
             for kind in kinds:
-                _start_once(Lab(kind, loadgen, work, pace, properties))
+                _start_once(Lab(kind, loadgen, work, pace, properties), rows)
             for number in range(1, int(report.environment["rounds"]) + 1):
                 for _, group in groupby(rows, key=lambda row: row.group):
                     members = list(group)
@@ -132,10 +133,15 @@ def main(
     sys.exit(1 if report.failures else 0 if report.lines else 2)
 
 
-def _start_once(lab: Lab) -> None:
-    """Before anything is measured: fills the page cache, and the folder of Python's bytecode."""
+def _start_once(lab: Lab, rows: list[Row]) -> None:
+    """Before anything is measured: fills the page cache, and the folder of Python's bytecode.
+
+    A member of an ensemble loads more than a server on its own.
+    """
     with lab, suppress(BenchError, OSError):  # the rows will tell
         lab.fresh_server().start()
+        if any(row in ensemble_rows.ROWS for row in rows):
+            lab.fresh_ensemble().start()
 
 
 def _measure(report: Report, lab: Lab, rows: list[Row], console: Console, *, prefix: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from .java_server import JavaServer, java_missing_reason
 from .server_process import ServerProcess
+from .tools import require
 from .zoolet_server import ZooletServer, zoolet_command
 
 SUBJECT_CLASSPATH_VARIABLE = "ZOOLET_SUBJECT_CLASSPATH"
@@ -35,12 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def require_java() -> None:
     """Skip the calling test where there is no Java server; under CI fail instead."""
-    reason = java_missing_reason()
-    if reason is None:
-        return
-    if os.environ.get("CI"):
-        pytest.fail(f"Java is required under CI: {reason}")
-    pytest.skip(reason)
+    require(java_missing_reason())
 
 
 StartServer = Callable[..., ServerProcess]

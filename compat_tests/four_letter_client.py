@@ -6,6 +6,7 @@ counters say. It knows nothing about sessions and decodes nothing.
 
 from __future__ import annotations
 
+import re
 import socket
 
 
@@ -45,6 +46,13 @@ def server_version(port: int) -> tuple[int, ...]:
     first_line = four_letter_word(port, "srvr").decode("utf-8", "replace").splitlines()[0]
     numbers = first_line.removeprefix("Zookeeper version:").strip().split("-")[0].split(".")
     return tuple(int(number) for number in numbers)
+
+
+def server_line(port: int, key: str) -> str | None:
+    """The value of a line of `srvr` such as `Mode`; None while there is none. Raises OSError."""
+    told = four_letter_word(port, "srvr").decode("utf-8", "replace")
+    found = re.search(rf"^{key}: (\S+)$", told, re.MULTILINE)
+    return None if found is None else found[1]
 
 
 def monitor_values(port: int) -> dict[str, str]:

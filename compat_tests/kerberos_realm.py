@@ -11,16 +11,15 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from .server_process import free_port
+from .waiting import until
 
 REALM: Final = "TEST.REALM"
 SERVICE: Final = "zookeeper/localhost"
-_START_TIMEOUT_S: Final = 10.0
 _PATH: Final = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"
 
 
@@ -75,11 +74,7 @@ class KerberosRealm:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while not self._answers():
-            assert time.monotonic() < deadline, (self.folder / "kdc.out").read_text()
-            # There is no event to await between two probes of a foreign process's port.
-            time.sleep(0.02)
+        until("the centre answers", self._answers, report=(self.folder / "kdc.out").read_text)
         return self
 
     def __exit__(

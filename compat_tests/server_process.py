@@ -13,14 +13,14 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from .four_letter_client import is_serving, server_version
+from .waiting import PATIENCE_S, NotInTime, until
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
@@ -39,6 +39,9 @@ DEFAULT_PROPERTIES: Mapping[str, str] = {
     # Left to itself a server removes old containers every minute: a write that no test has asked for.
     "znode.container.checkIntervalMs": "36000000",
 }
+
+
+T = TypeVar("T")
 
 
 class ServerDidNotStart(Exception):
@@ -138,6 +141,16 @@ class ServerProcess(ABC):
         self.stop()
         return self.start()
 
+    def until(self, promise: str, is_kept: Callable[[], T | None], *, patience_s: float = PATIENCE_S) -> T:
+        """Look at a condition until it is true (or something), and return that; the server must not end."""
+
+        def kept() -> T | None:
+            result = is_kept()
+            assert result or self.is_running, f"ended before {promise}: {self.output[-2000:]}"
+            return result
+
+        return until(promise, kept, patience_s=patience_s, report=lambda: self.output[-2000:])
+
     def close(self) -> None:
         """End the process, if it still runs, and remove its temporary directory."""
         if self.is_running:
@@ -166,12 +179,13 @@ class ServerProcess(ABC):
         return self._process.wait(STOP_TIMEOUT_S)
 
     def _await_serving(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not is_serving(self.port):
+        def serves() -> bool:
             if process.poll() is not None:
                 raise ServerDidNotStart(f"exit code {process.returncode}: {self.output[-2000:]}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise ServerDidNotStart(f"not serving after {START_TIMEOUT_S} s: {self.output[-2000:]}")
-            # There is no event to await between two probes of a foreign process's port.
-            time.sleep(0.02)
+            return is_serving(self.port)
+
+        try:
+            until("it serves", serves, patience_s=START_TIMEOUT_S, report=lambda: self.output[-2000:])
+        except NotInTime as error:
+            self.kill()
+            raise ServerDidNotStart(str(error)) from None

@@ -6,7 +6,6 @@ The original's side is read from its jar: `javap` lists the fields of the classe
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from zoolet.jute.record import Record
 from zoolet.jute.wiretypes import BOOL, INT, LONG, JuteTrailing, JuteUString, JuteVector
 
 from .java_server import java_classpath
+from .tools import require
 
 MODULES = {
     "org.apache.zookeeper.data": data,
@@ -50,11 +50,9 @@ _FIELD = re.compile(r"^  private (\S+) (\w+);$")
 def java_records() -> dict[str, Fields]:
     """Fields of each record of the original, by its full name."""
     jar = jute_jar()
-    if jar is None or shutil.which("javap") is None:
-        reason = "no zookeeper-jute jar" if jar is None else "no `javap` command (it comes with a JDK)"
-        if os.environ.get("CI"):
-            pytest.fail(f"required under CI: {reason}")
-        pytest.skip(reason)
+    require(None if jar else "no zookeeper-jute jar")
+    require(None if shutil.which("javap") else "no `javap` command (it comes with a JDK)")
+    assert jar is not None
     with zipfile.ZipFile(jar) as archive:
         classes = [name[: -len(".class")].replace("/", ".") for name in archive.namelist() if _ours(name)]
     command = ["javap", "-private", "-cp", str(jar), *classes]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.kinds import Java, Zoolet
-from bench.large_tree_rows import METHODS, ROWS, gzipped_bytes, newest_snapshot
+from bench.errors import BenchError
+from bench.kinds import Java
+from bench.large_tree_rows import ROWS, gzipped_bytes, newest_snapshot, snapshots_finished
 from bench.rows import select_rows
 from bench.servers import Server
 from bench.tests.fake_member import FakeKind
@@ -50,9 +51,10 @@ def test_java_has_a_larger_heap_for_a_million_nodes() -> None:
     assert [(a, b) for a, b in zip(usual, large, strict=True) if a != b] == [("-Xmx1000m", "-Xmx4000m")]
 
 
-def test_zoolet_takes_what_it_needs() -> None:
-    zoolet = Zoolet("zoolet")
-    assert zoolet.for_large_trees() is zoolet
+def test_a_snapshot_counts_when_the_server_has_finished_it() -> None:
+    assert snapshots_finished("zk_avg_snapshottime\t9.5\nzk_cnt_snapshottime\t2\n") == 2
+    with pytest.raises(BenchError, match="does not tell"):
+        snapshots_finished("This ZooKeeper instance is not currently serving requests\n")
 
 
 def test_the_rows_share_one_tree_and_are_left_out_of_a_quick_run() -> None:
@@ -63,7 +65,3 @@ def test_the_rows_share_one_tree_and_are_left_out_of_a_quick_run() -> None:
         "restart-1m",
         "disk-1m",
     ]
-
-
-def test_every_way_of_compressing_is_measured() -> None:
-    assert set(METHODS) == {"", "gz", "snappy"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from .client_program import built_once, run_tool
+from ..tools import built_once, run_tool
 
 SOURCES = Path(__file__).with_name("c")
 _OPTIONS = ("-std=gnu11", "-Wall", "-Wextra", "-O1", "-DTHREADED")

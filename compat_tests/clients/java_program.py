@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..java_server import java_classpath, java_missing_reason
-from .client_program import built_once, run_tool
+from ..tools import built_once, run_tool
 
 SOURCES = Path(__file__).with_name("java")
 CURATOR_JARS = tuple(

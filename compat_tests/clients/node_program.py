@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from .client_program import built_once, run_tool
+from ..tools import built_once, run_tool
 
 SOURCES = Path(__file__).with_name("node")
 PROGRAM = SOURCES / "client.js"

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from ..conftest import StartServer
+from ..tools import require
 from .c_program import c_command, missing_reason, sources
 from .client_program import (
     CLIENT_CLOCK,
     CLIENT_PROPERTIES,
     ProgramRun,
     cases_in,
-    require,
     run_once,
     run_program,
 )

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from ..conftest import StartServer
+from ..tools import require
 from .client_program import (
     CLIENT_CLOCK,
     CLIENT_PROPERTIES,
     ProgramRun,
     cases_in,
-    require,
     run_once,
     run_program,
 )

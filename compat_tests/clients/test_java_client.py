@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from ..conftest import StartServer
-from .client_program import ProgramRun, cases_in, require, run_once, run_program
+from ..tools import require
+from .client_program import ProgramRun, cases_in, run_once, run_program
 from .java_program import client_classpath, java_command, missing_reason, sources_of
 from .ways_in import WAYS
 

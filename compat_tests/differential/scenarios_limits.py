@@ -7,6 +7,7 @@ import struct
 import time
 
 from ..four_letter_client import four_letter_word
+from ..waiting import until
 from .operations import (
     create,
     exists,
@@ -26,13 +27,14 @@ CREATE_OVERHEAD = 4 + len("/s0000/n") + 4 + 4 + 4 + 4 + len("world") + 4 + len("
 
 def await_connections(s: Story, count: int) -> None:
     """The server closes what a client has left a moment later; wait until only so many are counted."""
-    deadline = time.monotonic() + 10
-    while True:
+
+    def only_so_many() -> bool:
         with contextlib.suppress(OSError):  # while there is no room for the one that asks
             # It counts itself.
-            if b"Connections: %d\n" % (count + 1) in four_letter_word(s.port, "srvr"):
-                return
-        assert time.monotonic() < deadline, "connections stay open"
+            return b"Connections: %d\n" % (count + 1) in four_letter_word(s.port, "srvr")
+        return False
+
+    until("connections are closed", only_so_many)
 
 
 # --- connections ----------------------------------------------------------------------------------------

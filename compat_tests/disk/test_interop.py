@@ -92,6 +92,28 @@ def test_three_turns(
 
 
 @BOTH_WAYS
+@pytest.mark.parametrize(
+    "switched", [(True, False, True), (False, True, False)], ids=["on-off-on", "off-on-off"]
+)
+def test_digests_are_switched_between_turns(
+    switched: tuple[bool, ...], one: str, other: str, request: pytest.FixtureRequest, place: Place
+) -> None:
+    """Who logs digests goes on from a tree whose author had none, and the other way round."""
+    left: Left | None = None
+    for turn, (make, is_on) in enumerate(zip(makers(request, one, other, one), switched, strict=True)):
+        with start(make, place, Variant("digests", {"digest.enabled": str(is_on).lower()})) as server:
+            if left is not None:
+                assert_serves(server, left, place)
+                go_on(server.port, f"/turn-{turn - 1}", left.alive)
+                for session in left.alive:
+                    resume(server.port, session).end()
+            alive = write_everything(server.port, f"/turn-{turn}")
+            assert_digests_agree(server, place)
+            left = leave(server, alive)
+        assert_reads_well(place, left)
+
+
+@BOTH_WAYS
 def test_killed_while_clients_write(
     one: str, other: str, request: pytest.FixtureRequest, place: Place
 ) -> None:

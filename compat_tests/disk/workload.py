@@ -28,7 +28,6 @@ from ..differential.operations import (
     create_container,
     create_ttl,
     delete,
-    exists,
     get_ephemerals,
     raw,
     set_acl,
@@ -36,7 +35,6 @@ from ..differential.operations import (
 )
 from ..differential.scenarios_acl import ALICE, BOB_READS, ip, world
 from ..differential.view import View
-from ..quorum.ensemble import PATIENCE_S
 from ..quorum.raw_session import RawSession, Reply
 
 PROVIDERS: Final = {
@@ -349,9 +347,7 @@ def ended_sessions(port: int, witness: RawSession, base: str) -> None:
         bare.end()
     with RawSession(port, timeout_ms=SHORT_LIFE_MS) as expired:
         do(expired, *(create(f"{base}/expired-{number}", flags=EPHEMERAL) for number in range(5)))
-        is_there = not witness.ask(*_request(exists(f"{base}/expired-0", watch=True))).error
-    if is_there:
-        witness.connection.read_frame(PATIENCE_S)  # the event of the deletion
+    witness.await_deletion(f"{base}/expired-0")
 
 
 def _request(operation: Operation) -> tuple[int, bytes]:

@@ -38,7 +38,7 @@ struct rule {
     uint32_t struck;      /* how many of them failed */
     uint32_t flags;       /* LOSE: a sync that fails loses what it should have synced;
                              SHORT: a write does not fail, but writes half of it and says so */
-    uint32_t unused;
+    uint32_t behind;      /* 1 + the number of another rule: nothing matches before that one has struck */
     char folder[FOLDER];  /* paths that begin so, */
     char name[NAME];      /* and whose last part matches this pattern */
 };
@@ -82,6 +82,8 @@ static struct rule *struck(uint32_t operation, const char *path)
         if (!(rule->operations & operation) || strncmp(path, rule->folder, strlen(rule->folder)))
             continue;
         if (rule->name[0] && fnmatch(rule->name, slash ? slash + 1 : path, 0))
+            continue;
+        if (rule->behind && !__atomic_load_n(&control->rules[rule->behind - 1].struck, __ATOMIC_SEQ_CST))
             continue;
         uint32_t number = __atomic_fetch_add(&rule->seen, 1, __ATOMIC_SEQ_CST);
         if (number < rule->after || number - rule->after >= rule->times)

@@ -14,22 +14,20 @@ import mmap
 import os
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 from enum import IntFlag
 from pathlib import Path
 from typing import Final
 
-import pytest
+from ..tools import require, run_tool
+from ..waiting import until
 
 ALWAYS: Final = 0xFFFF_FFFF
 SOURCE: Final = Path(__file__).with_name("faults.c")
-PATIENCE_S: Final = 20.0
 
 _CONTROL: Final = struct.Struct("=IIq")
-_RULE: Final = struct.Struct("=IiIIIII4x240s64s")
+_RULE: Final = struct.Struct("=IiIIIIII240s64s")
 _COUNTERS: Final = struct.Struct("=II")
 _COUNTERS_OFFSET: Final = 16
 _RULES: Final = 8
@@ -59,9 +57,10 @@ class On(IntFlag):
 class Fault:
     """One rule, and what became of it."""
 
-    def __init__(self, block: mmap.mmap, offset: int) -> None:
+    def __init__(self, block: mmap.mmap, index: int) -> None:
+        self.index = index
         self._block = block
-        self._offset = offset
+        self._offset = _offset_of(index)
 
     @property
     def seen(self) -> int:
@@ -75,11 +74,7 @@ class Fault:
 
     def await_strike(self) -> None:
         """Wait until a call has failed."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not self.struck:
-            assert time.monotonic() < deadline, f"no call has failed; {self.seen} matched"
-            # The other side is a C library in a foreign process: it tells by counting.
-            time.sleep(0.002)
+        until("a call fails", lambda: self.struck, report=lambda: f"{self.seen} matched")
 
 
 class Injector:
@@ -109,22 +104,27 @@ class Injector:
         times: int = ALWAYS,
         lose: bool = False,
         short: bool = False,
+        behind: Fault | None = None,
     ) -> Fault:
         """From now on these calls fail, on paths that begin with `folder` and whose last part matches `name`.
 
         So many matching calls pass `after` this, then so many `times` they fail. With `lose` a sync that
         fails loses what it should have made durable, as a kernel does; with `short` a write does not fail,
-        but writes half of its bytes and says so. Of several rules the first one that applies counts a call.
+        but writes half of its bytes and says so. With `behind` nothing matches before that fault has struck.
+        Of several rules every one that matches counts a call, up to the first that makes it fail.
         """
         assert self._rules < _RULES, "no more rules"
-        offset = _CONTROL.size + self._rules * _RULE.size
+        fault = Fault(self._block, self._rules)
         self._rules += 1
         flags = (1 if lose else 0) | (2 if short else 0)
-        rule = (operations, error, after, times, 0, 0, flags, os.fsencode(folder), os.fsencode(name))
-        _RULE.pack_into(self._block, offset, *rule)
+        condition = 0 if behind is None else 1 + behind.index
+        # A rule is on as soon as it has operations: these come last.
+        rule = (0, error, after, times, 0, 0, flags, condition, os.fsencode(folder), os.fsencode(name))
+        _RULE.pack_into(self._block, _offset_of(fault.index), *rule)
+        struct.pack_into("=I", self._block, _offset_of(fault.index), operations)
         self._operations |= operations
         struct.pack_into("=I", self._block, 0, self._operations)
-        return Fault(self._block, offset)
+        return fault
 
     def repair(self) -> None:
         """Nothing fails any more, and the clock is right."""
@@ -147,6 +147,10 @@ class Injector:
         self.close()
 
 
+def _offset_of(index: int) -> int:
+    return _CONTROL.size + index * _RULE.size
+
+
 def missing_reason() -> str | None:
     """Why nothing can be injected here, or None."""
     if not sys.platform.startswith("linux"):
@@ -158,11 +162,7 @@ def missing_reason() -> str | None:
 
 def require_injector() -> None:
     """Skip the calling test where nothing can be injected; under CI fail instead."""
-    reason = missing_reason()
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(f"required under CI: {reason}")
-        pytest.skip(reason)
+    require(missing_reason())
 
 
 @functools.cache
@@ -170,6 +170,5 @@ def _library() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="faults-library-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     library = folder / "faults.so"
-    command = ["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(SOURCE), "-ldl"]
-    subprocess.run(command, check=True, capture_output=True)
+    run_tool(["cc", "-O1", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"])
     return library

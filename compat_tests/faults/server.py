@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..waiting import PATIENCE_S
 from ..zoolet_server import ZooletServer
 from .injector import Injector
-
-END_S = 20.0
-"""How long a server may take to end. It needs milliseconds; the rest is for a busy machine."""
 
 
 class FaultyServer(ZooletServer):
@@ -36,7 +34,7 @@ class FaultyServer(ZooletServer):
     def await_end(self) -> int:
         """Wait until the process has ended by itself; its exit status."""
         assert self._process is not None
-        return self._process.wait(END_S)
+        return self._process.wait(PATIENCE_S)
 
     def new_output(self) -> str:
         """What it has written since this was asked last."""

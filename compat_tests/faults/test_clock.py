@@ -6,43 +6,17 @@ compared with what must.
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from zoolet.jute.codes import OpCode
-from zoolet.jute.data import Stat
-from zoolet.jute.proto import ExistsRequest, ExistsResponse, SetDataRequest, SetDataResponse
+from zoolet.jute.proto import SetDataRequest, SetDataResponse
 
+from ..load import Load, prepare
+from ..quorum.raw_session import EPHEMERAL, RawSession
 from .conftest import StartFaulty
-from .injector import PATIENCE_S, Injector
-from .load import Load, Session, prepare
+from .injector import Injector
 
 DAY_S = 86_400
 QUICK = {"tickTime": "500", "minSessionTimeout": "2000", "maxSessionTimeout": "60000"}
-EPHEMERAL = 1
-
-
-def exists(session: Session, path: str) -> bool:
-    session.connection.send_frames(_request(OpCode.EXISTS, ExistsRequest(path, False).encode()))
-    frame = session.connection.read_frame()
-    return int.from_bytes(frame[12:16], "big", signed=True) == 0
-
-
-def _request(opcode: int, body: bytes) -> bytes:
-    return (1).to_bytes(4, "big") + opcode.to_bytes(4, "big") + body
-
-
-def stat_of(session: Session, path: str) -> Stat:
-    return ExistsResponse.parse(session.ask(OpCode.EXISTS, ExistsRequest(path, False).encode())).stat
-
-
-def await_gone(session: Session, path: str) -> None:
-    """Wait until a node has been removed; the asking keeps the session alive."""
-    deadline = time.monotonic() + PATIENCE_S
-    while exists(session, path):
-        assert time.monotonic() < deadline, f"{path} stays for ever"
-        # A watch would tell, but nothing would then keep this session alive meanwhile.
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("jump_s", [-DAY_S, DAY_S], ids=["back", "forth"])
@@ -50,20 +24,20 @@ def test_sessions_neither_expire_early_nor_live_for_ever(
     faulty: StartFaulty, injector: Injector, jump_s: int
 ) -> None:
     server = faulty(**QUICK)
-    with Session(server.port) as kept, Session(server.port, 60_000) as silent:
-        before = Session(server.port, 2000)
+    with RawSession(server.port) as kept, RawSession(server.port, timeout_ms=60_000) as silent:
+        before = RawSession(server.port, timeout_ms=2000)
         for name, session in (("kept", kept), ("silent", silent), ("before", before)):
             session.create(f"/{name}", flags=EPHEMERAL)
         injector.shift_clock(jump_s)
-        after = Session(server.port, 2000)
+        after = RawSession(server.port, timeout_ms=2000)
         after.create("/after", flags=EPHEMERAL)
-        await_gone(kept, "/before")
-        await_gone(kept, "/after")
-        assert exists(kept, "/kept")
-        assert exists(kept, "/silent")
+        kept.await_deletion("/before")
+        kept.await_deletion("/after")
+        assert kept.exists("/kept")
+        assert kept.exists("/silent")
         silent.ping()
         injector.repair()  # and back again
-        assert exists(silent, "/silent")
+        assert silent.exists("/silent")
         before.connection.close()
         after.connection.close()
 
@@ -72,12 +46,12 @@ def test_sessions_neither_expire_early_nor_live_for_ever(
 def test_zxids_go_on_and_dates_follow_the_clock(faulty: StartFaulty, injector: Injector, jump_s: int) -> None:
     """As in Java, a node may have been changed before it was made; no order is taken from that."""
     server = faulty()
-    with Session(server.port) as session:
+    with RawSession(server.port) as session:
         session.create("/node", b"1")
-        made = stat_of(session, "/node")
+        made = session.get("/node").stat
         injector.shift_clock(jump_s)
         answer = session.ask(OpCode.SET_DATA, SetDataRequest("/node", b"2", 0).encode())
-        changed = SetDataResponse.parse(answer).stat
+        changed = SetDataResponse.parse(answer.body).stat
         session.create("/later")
     assert changed.mzxid == made.mzxid + 1
     assert changed.ctime == made.ctime
@@ -85,10 +59,10 @@ def test_zxids_go_on_and_dates_follow_the_clock(faulty: StartFaulty, injector: I
 
     server.kill()
     server.start()
-    with Session(server.port) as session:
-        assert stat_of(session, "/node") == changed
+    with RawSession(server.port) as session:
+        assert session.get("/node").stat == changed
         session.create("/last")
-        assert stat_of(session, "/last").czxid > stat_of(session, "/later").czxid
+        assert session.get("/last").stat.czxid > session.get("/later").stat.czxid
     assert "digest" not in server.output.lower()
 
 
@@ -98,13 +72,13 @@ def test_session_ids_stay_unique_over_jumps_and_restarts(faulty: StartFaulty, in
     for jump_s in (0, -DAY_S, DAY_S, 0):
         injector.shift_clock(jump_s)
         for _ in range(5):
-            with Session(server.port) as session:
+            with RawSession(server.port) as session:
                 session.create(f"/ephemeral-of-{len(seen)}", flags=EPHEMERAL)
                 seen.append(session.session_id)
         server.kill()
         server.start()
     assert len(set(seen)) == len(seen)
-    with Session(server.port) as reader:
+    with RawSession(server.port) as reader:
         assert {f"ephemeral-of-{number}" for number in range(len(seen))} <= reader.children("/")
 
 

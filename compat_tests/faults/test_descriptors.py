@@ -6,7 +6,6 @@ Java's server ends when the log cannot begin its next file.
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from ..differential.wire import Closed
+from ..load import Load, prepare
+from ..quorum.raw_session import RawSession
 from ..server_process import free_port
 from ..zoolet_server import ZooletServer
-from .load import PATIENCE_S, Load, Session, prepare
 from .server import complaints
 
 DESCRIPTORS = 100
@@ -34,29 +34,34 @@ def connect_until_refused(port: int, connections: ExitStack) -> None:
     """Hold as many sessions as there are to be had."""
     try:
         for _ in range(DESCRIPTORS):
-            connections.enter_context(Session(port))
+            connections.enter_context(RawSession(port))
     except Closed:
         return
     pytest.fail("every connection was taken")
 
 
-def session_when_there_is_room(port: int) -> Session:
+def session_when_there_is_room(server: ZooletServer) -> RawSession:
     """A session, as soon as the server has noticed that others are gone."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
+
+    def session() -> RawSession | None:
         try:
-            return Session(port)
+            return RawSession(server.port)
         except Closed:
-            assert time.monotonic() < deadline, "no connection is taken any more"
+            return None
+
+    return server.until("a connection is taken again", session)
 
 
-def check_log_goes_on(server: ZooletServer, load: Load) -> None:
-    """Write until the log has begun several new files, and snapshots were taken."""
+def check_log_goes_on(server: ZooletServer, load: Load, connections: ExitStack) -> None:
+    """Write until the log has begun several new files, and snapshots were taken; then read it all."""
     load.await_acknowledged(30)
     assert server.is_running
     load.stop()
     assert "ERROR" not in server.output
     assert not complaints(server.output)
+    connections.close()
+    with session_when_there_is_room(server) as reader:
+        load.check_with(reader)
 
 
 def test_clients_cannot_take_the_descriptors_that_the_log_needs() -> None:
@@ -64,8 +69,7 @@ def test_clients_cannot_take_the_descriptors_that_the_log_needs() -> None:
         prepare(server.port)
         load = Load([server.port])
         connect_until_refused(server.port, connections)
-        check_log_goes_on(server, load)
-        load.check(server.port)
+        check_log_goes_on(server, load, connections)
 
 
 def test_connections_to_other_ports_cannot_take_them_either() -> None:
@@ -84,7 +88,7 @@ def test_connections_to_other_ports_cannot_take_them_either() -> None:
             connection = socket.create_connection(("127.0.0.1", admin_port), timeout=10)
             connections.enter_context(connection)
         connections.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
-        check_log_goes_on(server, load)
+        check_log_goes_on(server, load, connections)
 
 
 def test_connections_are_taken_again_when_others_have_gone() -> None:
@@ -92,5 +96,5 @@ def test_connections_are_taken_again_when_others_have_gone() -> None:
         for _ in range(2):
             with ExitStack() as connections:
                 connect_until_refused(server.port, connections)
-            with session_when_there_is_room(server.port) as session:
+            with session_when_there_is_room(server) as session:
                 session.ping()

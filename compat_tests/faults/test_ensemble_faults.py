@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from ..load import Load, prepare
 from ..quorum.ensemble import ProcessEnsemble
 from ..quorum.member import Ending, Kind, Member, zoolet_launcher
-from .injector import Fault, Injector, On, require_injector
-from .load import Load, prepare
+from .injector import Injector, On, require_injector
 from .server import last_words
 
 DAY_S = 86_400
@@ -39,14 +39,10 @@ class FaultyEnsemble(ProcessEnsemble):
     def ports(self) -> list[int]:
         return [member.port for member in self.running]
 
-    def break_disk(self, member: Member, operations: On, name: str = "", *, lose: bool = False) -> Fault:
+    def break_disk(self, member: Member, operations: On, name: str = "", *, lose: bool = False) -> None:
         """One call on the member's data fails. Doing it once is the hardest: trying again would succeed."""
         folder = member.version_dir
-        return self.injectors[member.sid].fail(operations, folder, name, times=1, lose=lose)
-
-    def await_strike(self, fault: Fault) -> None:
-        """Wait until a call has failed."""
-        self.until("a call fails", lambda: fault.struck)
+        self.injectors[member.sid].fail(operations, folder, name, times=1, lose=lose)
 
     def await_end(self, member: Member) -> None:
         """Wait until the member has left by itself, and look at how it did."""
@@ -84,7 +80,7 @@ def test_follower_with_a_failing_disk_leaves_and_the_others_go_on(ensemble: Faul
     bad, good = ensemble.followers
     load = Load(ensemble.ports)
     load.await_acknowledged(20)
-    ensemble.await_strike(ensemble.break_disk(bad, On.SYNC, "log.*", lose=True))
+    ensemble.break_disk(bad, On.SYNC, "log.*", lose=True)
     ensemble.await_end(bad)
     load.await_acknowledged(20)
     assert {writer.is_alive() for writer in load.writers} == {True, False}
@@ -103,7 +99,7 @@ def test_leader_whose_sync_fails_after_its_followers_have_acknowledged_leaves_an
     bad = ensemble.leader
     load = Load(ensemble.ports)
     load.await_acknowledged(20)
-    ensemble.await_strike(ensemble.break_disk(bad, On.SYNC, "log.*", lose=True))
+    ensemble.break_disk(bad, On.SYNC, "log.*", lose=True)
     ensemble.await_end(bad)
     load.ended()
     assert ensemble.await_settled() is not bad
@@ -129,10 +125,9 @@ def test_member_that_cannot_write_its_epochs_down_leaves(ensemble: FaultyEnsembl
         assert ensemble.leader is leader
         load = Load(ensemble.ports)
         load.await_acknowledged(5)
-        fault = ensemble.break_disk(member, On.SYNC | On.RENAME, file)
+        ensemble.break_disk(member, On.SYNC | On.RENAME, file)
         ensemble.end(leader.sid, Ending.KILL)
         load.ended()
-        ensemble.await_strike(fault)
         ensemble.await_end(member)
         assert file.removesuffix("*") in last_words(member.log)
         loads.append(load)
@@ -158,11 +153,8 @@ def test_member_that_cannot_keep_the_leaders_snapshot_leaves(ensemble: FaultyEns
         ensemble.end(member.sid)
         member.wipe()
         # An empty folder gets a snapshot of its own first.
-        fault = ensemble.injectors[member.sid].fail(
-            operation, member.data_dir, "*snapshot.*", after=1, times=1
-        )
+        ensemble.injectors[member.sid].fail(operation, member.data_dir, "*snapshot.*", after=1, times=1)
         ensemble.launch(member.sid)
-        ensemble.await_strike(fault)
         ensemble.await_end(member)
         assert "snapshot." in last_words(member.log)
         ensemble.bring_back(member)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ..load import Load, prepare
 from ..server_process import ServerDidNotStart
 from .conftest import StartFaulty
-from .load import Load, prepare
 
 
 def mount(*arguments: str) -> None:

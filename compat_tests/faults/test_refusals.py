@@ -6,17 +6,19 @@ import errno
 import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
+from ..load import Load, prepare
+from ..quorum.member import zoolet_launcher
 from ..server_process import free_port
-from ..zoolet_server import ZooletServer, zoolet_command
+from ..waiting import PATIENCE_S
+from ..zoolet_server import ZooletServer
 from .conftest import StartFaulty
 from .injector import Injector, On
-from .load import Load, prepare
-from .server import END_S, last_words
+from .server import last_words
 
 UNUSABLE_FOLDER = 3
 """`ExitCode.UNABLE_TO_ACCESS_DATADIR`."""
@@ -27,7 +29,7 @@ def serve(
     data_dir: Path,
     *,
     log_dir: Path | None = None,
-    properties: Iterable[str] = (),
+    properties: Mapping[str, str] | None = None,
     prefix: Iterable[str] = (),
     stderr: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
@@ -38,14 +40,12 @@ def serve(
         "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n"
         + "".join(f"{key}={value}\n" for key, value in lines.items())
     )
-    command = zoolet_command()
-    assert command is not None
     return subprocess.run(
-        [*prefix, command, "serve", *(f"-D{one}" for one in properties), str(configuration)],
+        [*prefix, *zoolet_launcher(configuration, properties or {})],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if stderr is None else stderr,
         text=True,
-        timeout=END_S,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -127,7 +127,7 @@ def test_path_that_is_a_file(tmp_path: Path, which: str, below: str) -> None:
 
 def test_missing_folder_that_must_not_be_made(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
-    refused = serve(tmp_path, missing, properties=["zookeeper.datadir.autocreate=false"])
+    refused = serve(tmp_path, missing, properties={"zookeeper.datadir.autocreate": "false"})
     assert refused.returncode == UNUSABLE_FOLDER
     expected = f"data directory {missing}/version-2 does not exist and datadir.autocreate is false"
     assert last_words(refused.stderr) == f"zoolet: {expected}"

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from ..four_letter_client import monitor_values
+from ..load import Load, prepare
 from .conftest import StartFaulty
-from .injector import PATIENCE_S, Injector, On
-from .load import Load, prepare
+from .injector import Injector, On
 from .server import FaultyServer, complaints
 from .test_disk_faults import Row
 
@@ -25,14 +24,6 @@ ROWS = [
     Row("sync", On.SYNC, "new.snapshot.*", errno.EIO, "new.snapshot.", lose=True),
     Row("rename, and nothing can be removed", On.RENAME | On.UNLINK, "*snapshot.*", errno.EROFS, "snapshot."),
 ]
-
-
-def await_snapshot_after(server: FaultyServer, before: set[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not snapshots(server) - before:
-        assert time.monotonic() < deadline, "no snapshot is written any more"
-        # What is waited for happens in a foreign process, on the disk.
-        time.sleep(0.01)
 
 
 def snapshots(server: FaultyServer) -> set[str]:
@@ -62,7 +53,7 @@ def test_server_goes_on_without_a_snapshot_and_takes_one_when_it_can(
     assert int(monitor_values(server.port)["zk_snapshot_error_count"]) >= 1
 
     injector.repair()
-    await_snapshot_after(server, before)
+    server.until("a snapshot is written again", lambda: snapshots(server) - before)
     load.stop()
     load.check(server.port)
     server.kill()
@@ -85,12 +76,12 @@ def test_one_of_two_disks_is_full(
     load = Load([server.port])
     load.await_acknowledged(20)
     fault = injector.fail(On.SPACE, folder, error=errno.ENOSPC)
-    fault.await_strike()
     if which == "log":
         assert server.await_end() == 1
         load.ended()
         assert str(log_dir) in server.last_words()
     else:
+        fault.await_strike()
         load.await_acknowledged(30)
         load.stop()
         assert f"snapshot failed: create {data_dir}/version-2/new.snapshot." in server.output

@@ -9,7 +9,12 @@ from typing import Final
 PASSING_ON_JAVA_FILE: Final = Path(__file__).with_name("passing_on_java.txt")
 """One test a line, `module.Class::test` or `module::test`."""
 
-EXCLUDED: Final[Mapping[str, str]] = {}
+EXCLUDED: Final[Mapping[str, str]] = {
+    "test_utils.TestCreateTCPConnection::test_slow_connect": (
+        "talks to no server: since kazoo reads another clock than the one that is patched there, it passes "
+        "because nothing listens on port 2181, and fails where something does"
+    ),
+}
 """Tests that are not run at all, and why."""
 
 

@@ -17,13 +17,13 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from ..tree_dump import SUPER_PROPERTY
+from ..waiting import NotInTime, until
 from .configurations import Form, configuration, write_configuration
 from .member import LAUNCHERS, Ending, Kind, Launcher, Member, Ports
 from .ports import is_listening, loopback_ports
@@ -31,7 +31,6 @@ from .ports import is_listening, loopback_ports
 PATIENCE_S = 40.0
 """Longest wait for anything that must happen. A Java ensemble needs two to five seconds for most of it."""
 
-_POLL_S = 0.02
 _COUNTER_BITS = 0xFFFF_FFFF
 
 SETTINGS: Mapping[str, str] = {
@@ -222,13 +221,10 @@ class ProcessEnsemble:
 
     def until(self, promise: str, is_kept: Callable[[], T | None], patience_s: float = PATIENCE_S) -> T:
         """Look at a condition until it is true (or something), and return that. Raises EnsembleError."""
-        deadline = time.monotonic() + patience_s
-        while not (result := is_kept()):
-            if time.monotonic() > deadline:
-                raise self.error(f"not within {patience_s} s: {promise}")
-            # There is no event to await: what is looked at happens in foreign processes.
-            time.sleep(_POLL_S)
-        return result
+        try:
+            return until(promise, is_kept, patience_s=patience_s)
+        except NotInTime as error:
+            raise self.error(str(error)) from None
 
     def await_settled(self) -> Member:
         """Wait until every running member serves, one leads, and has all others in sync. Returns it."""

@@ -12,14 +12,14 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ..four_letter_client import four_letter_word, monitor_values
+from ..four_letter_client import four_letter_word, monitor_values, server_line
 from ..java_server import java_classpath
+from ..waiting import until
 from ..zoolet_server import zoolet_command
 
 STOP_TIMEOUT_S = 15.0
@@ -186,11 +186,8 @@ class Member:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         tasks = Path(f"/proc/{self._process.pid}/task")
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while any(_state_of(task) != "T" for task in tasks.iterdir()):
-            assert time.monotonic() < deadline, f"{self} does not stop"
-            # The signal reaches one thread after the other, and tells nobody when it has.
-            time.sleep(0.001)
+        # The signal reaches one thread after the other, and tells nobody when it has.
+        until(f"{self} stops", lambda: all(_state_of(task) == "T" for task in tasks.iterdir()))
 
     def resume(self) -> None:
         """Go on after `pause`."""
@@ -209,9 +206,8 @@ class Member:
 
     @property
     def digest_mismatches(self) -> int:
-        """How many it has counted. Only Java has the counter in `mntr`; zoolet's are in its log."""
-        counted = self.monitor().get("zk_digest_mismatches_count")
-        return self.log.lower().count("digest mismatch") if counted is None else int(counted)
+        """How many it has counted."""
+        return int(self.monitor()["zk_digest_mismatches_count"])
 
     def note_settled(self) -> None:
         """It serves and is in sync: remember what it had read from its log to get there."""
@@ -235,10 +231,9 @@ class Member:
         if not self.is_running:
             return None
         try:
-            found = re.search(rf"^{key}: (\S+)$", self.word("srvr"), re.MULTILINE)
+            return server_line(self.port, key)
         except OSError:
             return None
-        return None if found is None else found[1]
 
     # -- what it wrote
 

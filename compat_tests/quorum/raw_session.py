@@ -12,12 +12,15 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
 
-from zoolet.jute.codes import XID_NOTIFICATION, XID_PING, OpCode
+from zoolet.jute.codes import XID_NOTIFICATION, XID_PING, ErrorCode, OpCode
 from zoolet.jute.data import ACL, Id
 from zoolet.jute.proto import (
     ConnectRequest,
     ConnectResponse,
     CreateRequest,
+    ExistsRequest,
+    GetChildrenRequest,
+    GetChildrenResponse,
     GetDataRequest,
     GetDataResponse,
     ReplyHeader,
@@ -26,6 +29,7 @@ from zoolet.jute.proto import (
 from zoolet.jute.record import Record
 
 from ..differential.wire import FrameConnection, NoReply
+from ..four_letter_client import four_letter_word
 from .ensemble import PATIENCE_S
 
 OPEN = (ACL(31, Id("world", "anyone")),)
@@ -50,11 +54,14 @@ class Refused(Exception):
 
 
 def _wake(port: int) -> None:
-    """Ask for a session that nobody wants.
+    """Ask a Java member for a session that nobody wants; any other server must do without.
 
     Java 3.8's CommitProcessor now and then overlooks the commit of a new session until another request comes
     (see ``ask_all``), and there is no ping before there is a session.
     """
+    told = four_letter_word(port, "srvr")
+    if b"-zoolet-" in told or b"\nMode: standalone\n" in told:
+        return
     with FrameConnection(port) as other:
         other.send_frames(ConnectRequest(0, 0, 4000, 0, bytes(16), False).encode())
         other.has_frame(_PING_AFTER_S)
@@ -85,6 +92,7 @@ class RawSession:
         self.timeout_ms = response.timeOut
         self.events: list[bytes] = []
         self._xid = 0
+        self._answered = 0
         self._stray_pongs = 0
 
     def __enter__(self) -> Self:
@@ -113,6 +121,9 @@ class RawSession:
             elif header.xid == XID_PING and self._stray_pongs:
                 self._stray_pongs -= 1
             else:
+                if header.xid != XID_PING:
+                    self._answered += 1
+                    assert header.xid == self._answered, "this is the reply to another request"
                 return Reply(header.err, header.zxid, frame[end:])
 
     def ask(self, opcode: int, body: bytes = b"") -> Reply:
@@ -145,9 +156,34 @@ class RawSession:
         self.connection.send_frames(_PING)
         self.receive()
 
-    def create(self, path: str, data: bytes = b"", flags: int = 0) -> Reply:
-        """Create a node that is open to everybody."""
+    def try_create(self, path: str, data: bytes = b"", flags: int = 0) -> Reply:
+        """Ask for a node that is open to everybody."""
         return self.ask(OpCode.CREATE, CreateRequest(path, data, OPEN, flags).encode())
+
+    def create(self, path: str, data: bytes = b"", flags: int = 0) -> None:
+        """Create such a node; that has to succeed."""
+        reply = self.try_create(path, data, flags)
+        assert reply.error == 0, f"error {reply.error} for {path!r}"
+
+    def exists(self, path: str, *, watch: bool = False) -> bool:
+        """Whether there is such a node."""
+        reply = self.ask(OpCode.EXISTS, ExistsRequest(path, watch).encode())
+        assert reply.error in (0, ErrorCode.NO_NODE), f"error {reply.error} for {path!r}"
+        return reply.error == 0
+
+    def await_deletion(self, path: str) -> None:
+        """Wait until there is no such node, without a ping meanwhile. Raises NoReply."""
+        while self.exists(path, watch=True):
+            frame = self.connection.read_frame(PATIENCE_S)
+            header, end = ReplyHeader.decode(frame)
+            assert header.xid == XID_NOTIFICATION
+            self.events.append(frame[end:])
+
+    def children(self, path: str) -> set[str]:
+        """The names of a node's children."""
+        reply = self.ask(OpCode.GET_CHILDREN, GetChildrenRequest(path, False).encode())
+        assert reply.error == 0, f"error {reply.error} for {path!r}"
+        return {name or "" for name in GetChildrenResponse.parse(reply.body).children or ()}
 
     def get(self, path: str) -> GetDataResponse:
         """Data and Stat of a node that exists."""

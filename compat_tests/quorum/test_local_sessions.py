@@ -134,7 +134,7 @@ def tell(ensemble: ProcessEnsemble, stack: ExitStack, *, upgrading: bool) -> lis
             stale = teller.session
             teller.come_back(there)
             try:
-                reply = stale.create(f"{home}/stale")
+                reply = stale.try_create(f"{home}/stale")
                 told.append(f"  the old connection: {reply.error}")
             except Closed:
                 told.append("  the old connection: closed")
