@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from kazoo.client import KazooClient
 
 from ..tree_dump import SUPER_CREDENTIALS
 from .clients import connect, disconnect
@@ -14,22 +12,9 @@ from .compare import CONFIG, assert_members_equal
 from .configurations import Form
 from .conftest import NewEnsemble, compositions
 from .ensemble import ProcessEnsemble
-from .member import Ending, Member, Ports
+from .member import Ending
 from .ports import is_listening, loopback_ports
-
-
-def server_line(member: Member, ports: Ports) -> str:
-    return (
-        f"server.{member.sid}=127.0.0.1:{ports.quorum}:{ports.election}:participant;127.0.0.1:{ports.client}"
-    )
-
-
-def reconfigure(client: KazooClient, members: Sequence[Member], ports: Sequence[Ports]) -> None:
-    """Give members other ports; they have them when everybody knows."""
-    lines = [server_line(member, new) for member, new in zip(members, ports, strict=True)]
-    client.reconfig(joining=",".join(lines), leaving=None, new_members=None)
-    for member, new in zip(members, ports, strict=True):
-        member.ports = new
+from .reconfiguration import reconfigure, server_line
 
 
 def await_moved(ensemble: ProcessEnsemble, new: int, old: int) -> None:
