@@ -217,7 +217,7 @@ class LearnerHandler(PacketConnection):
 
     # -- packets -------------------------------------------------------------------------------------
 
-    def heard(self, count: int) -> None:
+    def packets_came(self, count: int) -> None:
         self.packets_received += count
         self._ack_deadline_tick = self._leader.tick + self._leader.config.sync_limit_ticks
 

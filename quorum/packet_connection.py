@@ -78,13 +78,13 @@ class PacketConnection(ABC):
         """Cut bytes into packets and handle them."""
         packets = self._packets.feed(chunk)
         if packets:
-            self.heard(len(packets))
+            self.packets_came(len(packets))
         for packet in packets:
             if self.is_closing:
                 return
             self.handle(packet)
 
-    def heard(self, count: int) -> None:  # noqa: B027  # most do not count
+    def packets_came(self, count: int) -> None:  # noqa: B027  # most do not count
         """So many packets came in one piece, and are about to be handled."""
 
     @abstractmethod

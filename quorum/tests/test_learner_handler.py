@@ -30,6 +30,7 @@ from zoolet.quorum.tests.wire_lab import (
     zx,
 )
 from zoolet.server.database import ZKDatabase, decode_payload
+from zoolet.server.endpoint import tell_heard, tell_output_waits
 
 INFO, OBSERVER_INFO = PacketType.FOLLOWERINFO, PacketType.OBSERVERINFO
 
@@ -459,3 +460,13 @@ def test_what_goes_to_the_log_of_a_follower_is_what_goes_to_ours(lab: WireLab) -
     [entry] = lab.peer.storage.txn_log.read(zxid)
     assert (kind, entry.payload) == (PacketType.PROPOSAL, payload)
     assert payload != txn(zxid, OpCode.CREATE_SESSION, None)
+
+
+def test_what_the_loop_tells_an_endpoint_is_nothing_to_a_learners_connection(lab: WireLab) -> None:
+    """It calls methods by their names: none of ours may have one of them and mean something else."""
+    lab.lead()
+    learner = lab.learner(2)
+    for handler in lab.leader_role.handlers:
+        tell_heard(handler)
+        tell_output_waits(handler)
+    assert learner.is_open
