@@ -421,6 +421,10 @@ class Leader:
                     self._measure_ack(me, request.zxid)
         self._commit_ready()
 
+    def is_outstanding(self, zxid: int) -> bool:
+        """Whether this was proposed and is not committed yet."""
+        return self._outstanding.time_ms(zxid) is not None
+
     def acknowledged(self, sid: Sid, zxid: int) -> None:
         """A member has this proposal on disk (``processAck``); commit whatever has its quorum now."""
         if self._is_over or not self.allowed_to_commit or not zxid & COUNTER_MAX:

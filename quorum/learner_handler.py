@@ -8,7 +8,15 @@
     AWAIT_SERVING    a quorum has not acknowledged yet; then UPTODATE
     STREAMING        the broadcast
 
-A snapshot is encoded as fast as the learner takes it. Whatever has to be sent meanwhile waits behind it.
+A snapshot is encoded as fast as the learner takes it. Whatever has to be sent meanwhile waits behind it; and
+what follows NEWLEADER waits for UPTODATE. The original's leader does not wait, but a COMMIT between the two,
+of a proposal in front of both, ends the synchronisation of a learner of Java 3.8, which goes on logging for
+all that, and then logs the same txns again (ZOOKEEPER-4394).
+
+A learner of Java 3.8 logs the txns of a DIFF in another thread than the one that acknowledges NEWLEADER, and
+tells of each: such acks come in front of NEWLEADER's or behind it (ZOOKEEPER-4685). Cutting it off for that
+would be dangerous: it has begun the epoch and does not count its txns yet, and so could win the next election
+without them (ZOOKEEPER-4643). The original's leader goes on too.
 """
 
 from __future__ import annotations
@@ -131,9 +139,13 @@ class LearnerHandler(PacketConnection):
         """When the connection is given up unless something is heard."""
         self._ack_deadline_tick = leader.tick + config.init_limit_ticks + config.sync_limit_ticks
         self._check = SyncLimitCheck()
+        self._early_acks: set[int] = set()
+        """Proposals under way that it had acknowledged in front of NEWLEADER."""
         self._snapshot: Iterator[bytes] | None = None
-        self._behind_snapshot: list[bytes] = []
-        self._behind_snapshot_bytes = 0
+        self._awaits_uptodate = False
+        """Whether NEWLEADER was sent and UPTODATE was not."""
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._plan_bytes = 0
         self.established_wall_ms = peer.wall_ms
         self.packets_received = self.packets_sent = self.requests_received = 0
@@ -155,7 +167,7 @@ class LearnerHandler(PacketConnection):
         _log.info("%s: %s", self, reason)
         self.close_deadline_ms = self._peer.now_ms + LINGER_MS
         self._snapshot = None
-        self._behind_snapshot.clear()
+        self._held.clear()
         self._leader.gone(self)
         if self.is_broken:
             self._leader.broken()
@@ -187,8 +199,10 @@ class LearnerHandler(PacketConnection):
         config = self._leader.config
         if self._check.is_late(self._peer.now_ms, config.sync_limit_ticks * config.tick_time_ms):
             self.abort("a proposal was not acknowledged within syncLimit")
-        elif self.unsent_bytes + self._behind_snapshot_bytes > UNSENT_BYTES_MAX + self._plan_bytes:
+        elif self.unsent_bytes + self._held_bytes > UNSENT_BYTES_MAX + self._plan_bytes:
             self.abort("it does not take what it is sent")
+        elif self._awaits_uptodate:
+            super().send(packet(PacketType.PING, last_proposed))
         else:
             self.send(packet(PacketType.PING, last_proposed))
 
@@ -209,10 +223,16 @@ class LearnerHandler(PacketConnection):
         self._queue(data)
 
     def _queue(self, data: bytes) -> None:
-        if self._snapshot is not None:
-            self._behind_snapshot.append(data)
-            self._behind_snapshot_bytes += len(data)
+        if self._snapshot is not None or self._awaits_uptodate:
+            self._held.append(data)
+            self._held_bytes += len(data)
         else:
+            super().send(data)
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        self._held_bytes = 0
+        for data in held:
             super().send(data)
 
     # -- packets -------------------------------------------------------------------------------------
@@ -243,8 +263,8 @@ class LearnerHandler(PacketConnection):
             self._introduce(kind, zxid, data)
         elif self.phase is Phase.AWAIT_ACK_EPOCH and kind == PacketType.ACKEPOCH:
             self._ack_epoch(zxid, decode_int(data, "ACKEPOCH"))
-        elif self.phase is Phase.SYNCING and kind == PacketType.ACK:
-            self._ack_newleader(zxid)
+        elif self.phase in (Phase.SYNCING, Phase.AWAIT_SERVING) and kind == PacketType.ACK:
+            self._ack(zxid)
         elif kind != PacketType.PING:
             raise ProtocolError(f"a packet of type {kind} while we {self.phase.value}")
 
@@ -322,7 +342,7 @@ class LearnerHandler(PacketConnection):
         for zxid, payload in plan.proposals:
             self.send(proposal(zxid, payload))
             self.send(commit(zxid))
-        self._plan_bytes = self.unsent_bytes + self._behind_snapshot_bytes
+        self._plan_bytes = self.unsent_bytes + self._held_bytes
         self._leader.start_forwarding(self, plan.forward_after)
         if self._snapshot is None:
             self._send_newleader()
@@ -330,10 +350,16 @@ class LearnerHandler(PacketConnection):
     def _send_newleader(self) -> None:
         config = self._leader.newleader_config().text().encode()
         self.send(packet(PacketType.NEWLEADER, self._leader.zxid, config))
+        self._awaits_uptodate = True
 
-    def _ack_newleader(self, zxid: int) -> None:
+    def _ack(self, zxid: int) -> None:
         if zxid != self._leader.zxid:
-            raise ProtocolError(f"an ack of 0x{hex64(zxid)} instead of NEWLEADER")
+            if self._leader.is_outstanding(zxid):
+                self._early_acks.add(zxid)
+        elif self.phase is Phase.SYNCING:
+            self._ack_newleader()
+
+    def _ack_newleader(self) -> None:
         self.phase = Phase.AWAIT_SERVING
         serving = self._leader.server is not None
         self._leader.newleader_acknowledged(self.sid)
@@ -348,8 +374,13 @@ class LearnerHandler(PacketConnection):
             config = self._leader.config
             self._limit_ms = config.sync_limit_ticks * config.tick_time_ms
             self.deadline_ms = self._peer.now_ms + self._limit_ms
-            self.send(packet(PacketType.UPTODATE, -1))
+            super().send(packet(PacketType.UPTODATE, -1))
+            self._awaits_uptodate = False
+            self._release()
             self._leader.learner_serves()
+            for zxid in sorted(self._early_acks):
+                self._leader.acknowledged(self.sid, zxid)
+            self._early_acks.clear()
 
     def _request(self, asked: ForwardedRequest, authinfo: tuple[Id, ...]) -> None:
         self.requests_received += 1
@@ -385,10 +416,7 @@ class LearnerHandler(PacketConnection):
             super().send(chunk)
             return
         self._snapshot = None
-        waiting, self._behind_snapshot = self._behind_snapshot, []
-        self._behind_snapshot_bytes = 0
-        for data in waiting:
-            super().send(data)
+        self._release()
         # What was committed while the tree was sent is in front of it, so the learner's tree is exact now.
         self._send_newleader()
 

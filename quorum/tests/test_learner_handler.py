@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from zoolet.jute.codes import OpCode, PacketType
+from zoolet.jute.data import OPEN_ACL
 from zoolet.jute.election import ServerState
 from zoolet.jute.ids import Sid
+from zoolet.jute.proto import CreateRequest
 from zoolet.jute.txn import SetDataTxn
 from zoolet.quorum import learner_handler
 from zoolet.quorum.leader import STRANGERS_MAX
@@ -151,7 +153,7 @@ REACH: list[tuple[Callable[[ScriptedLearner], None], Phase, set[PacketType]]] = 
     (await_ack_epoch, Phase.AWAIT_ACK_EPOCH, {PacketType.ACKEPOCH}),
     (await_quorum, Phase.AWAIT_QUORUM, set()),
     (syncing, Phase.SYNCING, {PacketType.ACK}),
-    (await_serving, Phase.AWAIT_SERVING, set()),
+    (await_serving, Phase.AWAIT_SERVING, {PacketType.ACK}),
 ]
 
 
@@ -171,11 +173,53 @@ def test_before_it_serves_a_learner_says_one_thing_at_a_time(
 
 
 def test_an_ack_of_something_else_is_none_of_newleader(lab: WireLab) -> None:
+    """Java 3.8's learner tells of the txns of its DIFF, and may do so before NEWLEADER (ZOOKEEPER-4685)."""
     lab.lead()
     learner = lab.learner(3)
     syncing(learner)
+    learner.say(ack(zx(1, 1)), ack(zx(0, 7)))
+    assert learner.handler.phase is Phase.SYNCING
+    assert learner.is_open
+    assert kinds(learner.ack_newleader()) == ["UPTODATE"]
+    learner.say(ack(zx(0, 7)))
+    assert learner.is_open
+
+
+def test_an_ack_in_front_of_that_of_newleader_counts_once_the_learner_serves(lab: WireLab) -> None:
+    """The proposal was under way while the learner came, and nobody else is going to acknowledge it."""
+    lab.serving_leader(2)
+    client = lab.me.client()
+    client.send(client.connect_frame())
+    learner = lab.learner(3)
+    learner.introduce()
+    assert kinds(learner.ack_epoch())[-2:] == ["PROPOSAL", "NEWLEADER"]
     learner.say(ack(zx(1, 1)))
-    assert not learner.is_open
+    assert lab.leader_role.last_committed == zx(1, 0)
+    assert kinds(learner.ack_newleader()) == ["UPTODATE", "COMMIT"]
+    assert lab.leader_role.last_committed == zx(1, 1)
+
+
+def test_what_happens_between_newleader_and_uptodate_is_told_behind_uptodate(lab: WireLab) -> None:
+    """A COMMIT between the two ends the synchronisation of a learner of Java 3.8 (ZOOKEEPER-4394)."""
+    [follower] = lab.serving_leader(2)
+    client = lab.me.client()
+    client.send(client.connect_frame())
+    learner = lab.learner(3)
+    learner.introduce()
+    assert kinds(learner.ack_epoch())[-2:] == ["PROPOSAL", "NEWLEADER"]
+    follower.say(ack(zx(1, 1)))
+    client.send(client.request(OpCode.CREATE, CreateRequest("/a", b"", OPEN_ACL, 0)))
+    follower.say(ack(zx(1, 2)))
+    assert lab.leader_role.last_committed == zx(1, 2)
+    for _ in range(2):
+        follower.say(PING)
+        lab.advance(TICK_MS)
+    assert {PacketType(kind).name for kind, *_ in learner.heard()} == {"PING"}, (
+        "it hears that the leader lives"
+    )
+    assert said(learner.ack_newleader()) == [
+        ("UPTODATE", -1), ("COMMIT", zx(1, 1)), ("PROPOSAL", zx(1, 2)), ("COMMIT", zx(1, 2))
+    ]  # fmt: skip
 
 
 def test_an_unknown_packet_of_a_learner_that_serves_is_passed_over(lab: WireLab) -> None:

@@ -327,7 +327,7 @@ def newleader_first(self: LearnerHandler) -> None:
     """UPTODATE does not wait for the learner's ack of NEWLEADER."""
     epoch_settled(self)
     if self.phase is learner_handler.Phase.SYNCING:
-        self._ack_newleader(self._leader.zxid)
+        self._ack_newleader()
 
 
 epoch_settled = LearnerHandler.epoch_settled

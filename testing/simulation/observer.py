@@ -285,10 +285,14 @@ class Observer(Watcher):
         self.offered[stream] = epoch
 
     def truncates(self, stream: Stream, zxid: int) -> None:
-        """A leader tells a learner to forget what follows a zxid."""
+        """A leader tells a learner to forget what follows a zxid.
+
+        One that has gone does not hear it: it may have followed somebody else since.
+        """
         learner = stream.other.owner
         assert isinstance(learner, SimMember)
-        self.ledger.may_truncate(learner.sid, zxid)
+        if stream.other.is_open:
+            self.ledger.may_truncate(learner.sid, zxid)
 
     def packet(self, sender: SimMember, stream: Stream, kind: int, zxid: int, data: bytes | None) -> None:
         """A packet leaves; for the diagram."""

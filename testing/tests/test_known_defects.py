@@ -168,7 +168,7 @@ def test_4643_the_epoch_is_not_taken_over_before_the_txns_that_come_with_it() ->
 
 
 def test_3023_4394_proposals_under_way_while_a_follower_joins_are_committed_in_their_turn() -> None:
-    """DIFF, PROPOSAL, COMMIT, PROPOSAL, NEWLEADER, COMMIT, UPTODATE."""
+    """DIFF, PROPOSAL, COMMIT, PROPOSAL, NEWLEADER, UPTODATE, COMMIT."""
     with three() as story:
         client = started(story)
         story.kill(1)
