@@ -41,6 +41,22 @@ def logged_payloads(member: Member) -> dict[int, bytes]:
     return payloads
 
 
+def holds_txns_twice(member: Member) -> bool:
+    """Whether a record stands in the member's log behind a higher one, or a second time.
+
+    A learner of Java 3.8 whose synchronisation failed (ZOOKEEPER-4394) goes on logging what it was sent, and
+    is sent it again in the next.
+    """
+    highest = 0
+    for _, path in sorted(member.logs.items()):
+        for payload in records_of(path.read_bytes()):
+            zxid = TxnHeader.decode(payload)[0].zxid
+            if zxid <= highest:
+                return True
+            highest = zxid
+    return False
+
+
 def closings(member: Member, session_id: int) -> int:
     """How often the session's end stands in the member's log."""
     headers = (TxnHeader.decode(payload)[0] for payload in logged_payloads(member).values())
