@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from zoolet.jute.ids import Epoch, Zxid
 from zoolet.storage.disk import Disk
 from zoolet.storage.epoch_files import EpochFiles
-from zoolet.storage.errors import StorageError
+from zoolet.storage.errors import CannotTruncate, StorageError
 from zoolet.storage.log_record import frame
 from zoolet.storage.purge import carry_out, plan_purge
 from zoolet.storage.snap_log import FileTxnSnapLog, RestorePlan, StartingPoint, StorageSettings
@@ -195,11 +195,15 @@ class Life:
             pass
 
     def truncate(self, zxid: int) -> None:
-        """The leader says TRUNC."""
+        """The leader says TRUNC. `CannotTruncate` where no older snapshot is kept; then all is as it was."""
         kept = tuple(txn for txn in self.history if txn[0] <= zxid)
         assert len(kept) < len(self.history)
         self.tell(histories=((self.history, len(self.history)), (kept, len(kept))), next_zxid=zxid + 1)
-        plan = self.store.truncate(zxid)
+        try:
+            plan = self.store.truncate(zxid)
+        except CannotTruncate:
+            self.tell(histories=((self.history, len(self.history)),))
+            raise
         found = self.read(plan)
         if found != kept:
             raise Wrong(f"truncated to 0x{zxid:x}, and left are {found}")
